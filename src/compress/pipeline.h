@@ -1,0 +1,90 @@
+// From a model and a recipe to verified files: preflight -> per block: load, solve, check finite, encode,
+// append, journal -> verify by reopening -> rename into place.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compress/method.h"
+#include "core/progress.h"
+#include "model/export.h"
+
+namespace pith {
+
+// "attn_v|ffn_down@0-1,5=q6_k": roles (or *) at layers (or all) get this format. The last match wins.
+struct Override {
+  std::vector<Role> roles;    // empty: all linears
+  std::vector<dim> layers;    // empty: all
+  const Format* format = nullptr;
+};
+Override parse_override(std::string_view text);  // Error(input)
+
+struct Dither {  // widening a quantized source: uniform noise of half a step, so that its grid does not favour equal formats
+  bool on = false;
+  std::uint64_t seed = 0;
+};
+
+struct Recipe {
+  std::string method = "rtn";
+  std::vector<std::string> method_options;  // "name=value"
+  const Format* format = nullptr;           // for linears
+  const Format* embed_format = nullptr;     // embeddings and head; null: chosen by the format (see choose_formats)
+  std::vector<Override> overrides;
+  bool allow_fallback = true;   // false: Error when a format does not fit a shape
+  bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
+  Dither dither;
+  std::optional<std::filesystem::path> importance_file;  // llama.cpp imatrix
+};
+
+struct RunLimits {
+  std::optional<dim> max_ram_bytes;
+  bool overwrite = false;
+  bool resume = false;
+};
+
+struct TensorPlan {  // one row of the preflight table
+  std::string name;
+  Role role;
+  dim layer, rows, cols;
+  const Format* from;
+  const Format* to;
+  const Format* wanted;  // differs from `to` where it fell back
+  std::string why;       // why it fell back or was left alone
+  dim bytes_before, bytes_after;
+};
+
+struct Preflight {
+  std::vector<TensorPlan> tensors;
+  dim output_bytes = 0;
+  dim peak_ram_bytes = 0;   // predicted
+  double seconds = 0;       // predicted, from a short trial encode on the first matrix
+  dim disk_free_bytes = 0;
+};
+
+struct TensorOutcome {
+  std::string name;
+  Role role;
+  dim layer;
+  const Format* format;
+  double rmse;            // against the source values
+  double relative_error;  // ||w - w'||_F / ||w||_F
+  double sqnr_db;
+  dim bytes;
+};
+
+struct Outcome {
+  Preflight preflight;
+  std::vector<TensorOutcome> tensors;
+  double seconds = 0;
+  dim peak_ram_bytes = 0;  // measured, of this process
+  std::string source_hash, output_hash;
+  dim output_bytes = 0;  // of the weight files as written
+};
+
+Preflight preflight(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target);
+// Throws Error before work when disk, RAM or a shape will not do. The result was verified by reopening.
+Outcome compress(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                 const RunLimits& limits, Progress& progress = no_progress());
+
+}  // namespace pith

@@ -1,0 +1,62 @@
+// Where each tensor of a model goes in the files of a target container, with all other contents of those
+// files. Everything is known before any weight is touched, so bytes are predicted exactly.
+#pragma once
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+namespace pith {
+
+enum class Container { gguf, hf };
+
+// A run of bytes of a staged file that one tensor fills.
+struct Slot {
+  std::size_t file = 0;  // into ExportPlan::files
+  std::string name;      // the tensor's name in that file
+  dim offset_bytes = 0;
+  dim size_bytes = 0;
+};
+
+// One tensor's way out. `rows_from[r]` is the source row that becomes target row r (empty: unchanged).
+struct ExportTensor {
+  std::size_t source = 0;          // into Model::tensors()
+  const Format* format = nullptr;  // what it is stored as
+  std::vector<dim> rows_from;
+  float add = 0;  // added to every value on the way (gemma's norms)
+  bool transpose = false;
+  std::vector<Slot> slots;  // one; or, for int groups in a Hugging Face folder, packed + scale (+ zero point) + shape
+};
+
+struct ExportFile {
+  std::string name;  // inside the target folder; for a GGUF the target's own name
+  std::string head;  // bytes at offset 0
+  dim total_bytes = 0;
+};
+
+struct SideFile {  // config.json, tokenizer.json, ...
+  std::string name;
+  std::string text;
+};
+
+struct ExportPlan {
+  Container container = Container::gguf;
+  std::vector<ExportFile> files;
+  std::vector<ExportTensor> tensors;  // block by block
+  std::vector<SideFile> side_files;
+  dim total_bytes() const;
+};
+
+// format_of[i]: the format for model.tensors()[i] (null: leave this tensor out). Error(input) when the
+// container cannot hold a choice (an int group in GGUF, a k-quant in a Hugging Face folder).
+ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
+                       std::string_view target_name, dim max_shard_bytes = dim(5) << 30);
+
+// Turns a tensor's encoded rows (rows * row_bytes(format, cols) bytes, target row order) into the bytes of its
+// slots; emit is called once per slot, in order.
+void lay_out(const ExportTensor& t, dim rows, dim cols, std::span<const std::byte> encoded,
+             const std::function<void(const Slot&, std::span<const std::byte>)>& emit);
+
+}  // namespace pith

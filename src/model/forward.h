@@ -1,0 +1,66 @@
+// The one forward pass: prefill and decode, evaluation and calibration.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "model/model.h"
+
+namespace pith {
+
+// Keys and values of several sequences, each with its own length. Layout per layer and sequence:
+// (kv_heads, capacity, head_dim) of f32 for now.
+class KvCache {
+ public:
+  KvCache(const Config& config, dim sequences, dim capacity);  // tokens per sequence
+  dim sequences() const { return dim(length_.size()); }
+  dim capacity() const { return capacity_; }
+  dim length(dim sequence) const { return length_[std::size_t(sequence)]; }
+  void truncate(dim sequence, dim length);  // forget tokens from the end
+  void clear();
+  float* keys(dim layer, dim sequence);    // (kv_heads, capacity, head_dim)
+  float* values(dim layer, dim sequence);
+  static dim bytes(const Config& config, dim sequences, dim capacity);
+
+ private:
+  friend class Forward;
+  dim layers_, kv_heads_, head_dim_, capacity_;
+  std::vector<dim> length_;
+  Buffer data_;
+};
+
+// The next tokens of one sequence, and which of their positions want logits.
+struct Chunk {
+  dim sequence = 0;  // of the cache
+  std::span<const Token> tokens;
+  dim logits_from = 0;  // logits for tokens[logits_from ...]; tokens.size(): none
+};
+
+// Sees the input of every linear layer; for calibration. x: (rows, cols), rows of all chunks in order.
+class LinearObserver {
+ public:
+  virtual ~LinearObserver() = default;
+  virtual void linear_input(Role role, dim layer, const float* x, dim rows, dim cols) = 0;
+};
+
+class Forward {
+ public:
+  // Holds the workspaces (reused between calls); not to be used from two threads at once.
+  explicit Forward(const Model& model);
+  ~Forward();
+  // Appends the chunks' tokens to the cache (Error(input) when one would pass its capacity, or a token
+  // is outside the vocabulary) and calls sink(first_row, logits, rows) on successive pieces of the wanted
+  // logits: (rows, vocab), in the order of chunks and positions. Logits are finite or Error names the layer.
+  using LogitsSink = std::function<void(dim first_row, const float* logits, dim rows)>;
+  void run(KvCache& cache, std::span<const Chunk> chunks, const LogitsSink& sink, LinearObserver* observer = nullptr);
+  // The single-sequence decode step: logits of the last token, (vocab), valid until the next call.
+  std::span<const float> next(KvCache& cache, std::span<const Token> tokens, dim sequence = 0);
+  dim workspace_bytes() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pith

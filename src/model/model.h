@@ -1,0 +1,87 @@
+// An opened model: its choices, its tensors (views into the maps it owns) and its tokenizer. Both the
+// forward pass and the compressor read it from here.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/weight.h"
+#include "io/gguf.h"
+#include "io/safetensors.h"
+#include "io/tokenizer.h"
+#include "model/config.h"
+#include "model/roles.h"
+
+namespace pith {
+
+struct Arch;  // model/arch.h
+
+// One logical tensor. Vectors have rows == 1. `weight.data` may be a view into a map.
+struct ModelTensor {
+  std::string name;  // as the source file calls it
+  Role role = Role::other;
+  Part part = Part::weight;
+  dim layer = -1;   // -1: outside the blocks
+  dim expert = -1;  // one expert's slice of a stacked tensor
+  Encoded weight;
+  bool vector = false;  // stored with one dimension
+};
+
+// A matrix and its bias as the forward pass sees them; weight == null: absent.
+struct Linear {
+  const Weight* weight = nullptr;
+  const float* bias = nullptr;  // (rows)
+};
+
+// Norm weights and biases widened to f32 once at load (they are small).
+struct Norm {
+  const float* weight = nullptr;  // (hidden) or (head_dim); null: absent
+  const float* bias = nullptr;
+};
+
+struct Block {
+  Norm attn_norm, ffn_norm, attn_post_norm, ffn_post_norm, q_norm, k_norm;
+  Linear q, k, v, qkv, o, gate, up, gate_up, down;
+};
+
+class Model {
+ public:
+  // A Hugging Face folder, or a .gguf file. Error(input) that names the file, the tensor or the key.
+  static Model open(const std::filesystem::path& path);
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  const Config& config() const;
+  const Arch& arch() const;
+  std::span<const ModelTensor> tensors() const;  // embeddings, blocks in order, output norm, head
+  const ModelTensor* find(Role role, dim layer, Part part = Part::weight) const;
+  const Tokenizer& tokenizer() const;  // Error(input) when the model brought none
+  bool has_tokenizer() const;
+
+  const Linear& embed() const;      // (vocab, hidden)
+  const Linear& pos_embed() const;  // (context, hidden); weight null when absent
+  const Linear& lm_head() const;    // the embedding itself when tied
+  const Norm& output_norm() const;
+  std::span<const Block> blocks() const;
+
+  const std::filesystem::path& path() const;
+  bool is_gguf() const;
+  const GgufMeta* gguf_meta() const;      // null for Hugging Face folders
+  const std::string& hf_config() const;   // config.json's text; empty for GGUF
+  const std::string& hf_generation_config() const;
+  // Pages of this tensor will not be needed soon (see MappedFile::release).
+  void release(const ModelTensor& t) const;
+  dim file_bytes() const;          // all weight files together
+  std::string source_hash() const;  // sha256 over names, sizes and contents of the weight files, in hex
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl>);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pith
