@@ -18,8 +18,7 @@ Buffer::Buffer(dim size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
   if (size_bytes >= kHuge) {
     void* p = mmap(nullptr, std::size_t(size_bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-      throw environment_error("memory", "expected {} bytes, the system gave none", size_bytes);
+    if (p == MAP_FAILED) throw environment_error("memory", "expected {} bytes, the system gave none", size_bytes);
     madvise(p, std::size_t(size_bytes), MADV_HUGEPAGE);
     data_ = static_cast<std::byte*>(p);
   } else {

@@ -3,8 +3,7 @@
 namespace pith {
 
 static std::string compose(std::string_view where, std::string_view what, std::string_view hint) {
-  return hint.empty() ? fmt::format("[{}] {}", where, what)
-                      : fmt::format("[{}] {}; hint: {}", where, what, hint);
+  return hint.empty() ? fmt::format("[{}] {}", where, what) : fmt::format("[{}] {}; hint: {}", where, what, hint);
 }
 
 Error::Error(Blame blame, std::string_view where, std::string_view what, std::string_view hint)

@@ -41,5 +41,4 @@ template <class... A>
 }  // namespace pith
 
 // For our own invariants only; data from outside is tested with `if (...) throw input_error(...)`.
-#define PITH_CHECK(expression) \
-  ((expression) ? (void)0 : ::pith::check_failed(#expression, __FILE__, __LINE__))
+#define PITH_CHECK(expression) ((expression) ? (void)0 : ::pith::check_failed(#expression, __FILE__, __LINE__))

@@ -30,7 +30,7 @@ inline std::uint16_t f32_to_f16(float f) {
   const std::uint32_t magnitude = u & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return sign | 0x7e00u;
   if (magnitude >= 0x477ff000u) return sign | 0x7c00u;  // 65520 and above round to infinity
-  if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 lets the FPU round to units of 2^-24
+  if (magnitude < 0x38800000u) {                        // below 2^-14: adding 0.5 lets the FPU round to units of 2^-24
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return sign | std::uint16_t(std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u);
   }

@@ -12,13 +12,15 @@ namespace pith {
 static void check_value(std::string_view owner, const OptionSpec& spec, std::string_view value) {
   if (!spec.choices.empty()) {
     if (std::find(spec.choices.begin(), spec.choices.end(), value) == spec.choices.end())
-      throw input_error(owner, "option {}: expected one of {}, got '{}'", spec.name, fmt::join(spec.choices, ", "), value);
+      throw input_error(owner, "option {}: expected one of {}, got '{}'", spec.name, fmt::join(spec.choices, ", "),
+                        value);
     return;
   }
   double number = 0;
   const auto [end, fault] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (fault != std::errc() || end != value.data() + value.size() || !(number >= spec.low && number <= spec.high))
-    throw input_error(owner, "option {}: expected a number from {} to {}, got '{}'", spec.name, spec.low, spec.high, value);
+    throw input_error(owner, "option {}: expected a number from {} to {}, got '{}'", spec.name, spec.low, spec.high,
+                      value);
 }
 
 Options::Options(std::string_view owner, const std::vector<OptionSpec>& specs, const std::vector<std::string>& given) {
@@ -30,7 +32,8 @@ Options::Options(std::string_view owner, const std::vector<OptionSpec>& specs, c
     if (equals == item.npos || spec == specs.end()) {
       std::vector<std::string_view> names;
       for (const auto& s : specs) names.push_back(s.name);
-      throw input_error(owner, "expected an option as name=value with a name of {{{}}}, got '{}'", fmt::join(names, ", "), item);
+      throw input_error(owner, "expected an option as name=value with a name of {{{}}}, got '{}'",
+                        fmt::join(names, ", "), item);
     }
     check_value(owner, *spec, item.substr(equals + 1));
     values_[std::string(name)] = item.substr(equals + 1);

@@ -7,7 +7,7 @@
 
 namespace pith {
 
-int num_threads();          // at least 1; PITH_THREADS, else OMP_NUM_THREADS, else the processors we may use
+int num_threads();  // at least 1; PITH_THREADS, else OMP_NUM_THREADS, else the processors we may use
 void set_num_threads(int n);
 
 namespace detail {

@@ -14,9 +14,7 @@ inline std::uint64_t mix64(std::uint64_t seed, std::uint64_t index) {
 }
 
 // Uniform in [0, 1) with 24 bits, for (seed, index).
-inline float uniform_at(std::uint64_t seed, std::uint64_t index) {
-  return float(mix64(seed, index) >> 40) * 0x1p-24f;
-}
+inline float uniform_at(std::uint64_t seed, std::uint64_t index) { return float(mix64(seed, index) >> 40) * 0x1p-24f; }
 
 class Rng {  // the same numbers one after another
  public:

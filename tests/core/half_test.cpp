@@ -25,12 +25,12 @@ TEST(Half, EveryF16CodeDecodesAndEncodesBack) {
 }
 
 TEST(Half, F16RoundsTiesToEven) {
-  EXPECT_EQ(f32_to_f16(1.0f + 0x1p-11f), 0x3c00);        // half-way, even below
-  EXPECT_EQ(f32_to_f16(1.0f + 3 * 0x1p-11f), 0x3c02);    // half-way, even above
+  EXPECT_EQ(f32_to_f16(1.0f + 0x1p-11f), 0x3c00);      // half-way, even below
+  EXPECT_EQ(f32_to_f16(1.0f + 3 * 0x1p-11f), 0x3c02);  // half-way, even above
   EXPECT_EQ(f32_to_f16(65504.0f), 0x7bff);
   EXPECT_EQ(f32_to_f16(65519.0f), 0x7bff);
   EXPECT_EQ(f32_to_f16(65520.0f), 0x7c00);
-  EXPECT_EQ(f32_to_f16(0x1p-25f), 0x0000);               // half the least subnormal
+  EXPECT_EQ(f32_to_f16(0x1p-25f), 0x0000);  // half the least subnormal
   EXPECT_EQ(f32_to_f16(0x1.8p-25f), 0x0001);
   EXPECT_EQ(f32_to_f16(-0.0f), 0x8000);
 }

@@ -1,0 +1,31 @@
+// A verb of the program. Each is one cmd_<verb>.cpp and one line in commands.def.
+#pragma once
+#include <string>
+
+#include "core/progress.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pith::cli {
+
+struct Command {
+  const char* name;
+  const char* summary;
+  const char* examples;       // shown under the options
+  void (*set_up)(CLI::App&);  // adds options and the callback that runs the verb
+};
+
+// A bar on standard error with the time still needed; silent when that is not a terminal.
+Progress& terminal_progress();
+
+// --threads, on every verb that computes.
+void add_threads(CLI::App& app);
+
+// "4.5GB", "900MiB", "1000000": bytes. Error(input) otherwise.
+dim parse_bytes(const std::string& text);
+
+void print(const std::string& text);  // to standard output; Error(environment) when it is closed or full
+
+}  // namespace pith::cli
