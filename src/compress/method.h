@@ -15,7 +15,7 @@ namespace pith {
 
 // What a method is given for one matrix. (rows, cols); the source row by row in f32.
 struct LayerTask {
-  const float* source = nullptr;      // (rows, cols)
+  const float* source = nullptr;  // (rows, cols)
   dim rows = 0, cols = 0;
   const Format* format = nullptr;     // the target's
   const float* importance = nullptr;  // (cols) mean squared input, or null when nothing was measured

@@ -14,13 +14,15 @@ namespace pith {
 
 // "attn_v|ffn_down@0-1,5=q6_k": roles (or *) at layers (or all) get this format. The last match wins.
 struct Override {
-  std::vector<Role> roles;    // empty: all linears
-  std::vector<dim> layers;    // empty: all
+  std::vector<Role> roles;  // empty: all linears
+  std::vector<dim> layers;  // empty: all
   const Format* format = nullptr;
 };
 Override parse_override(std::string_view text);  // Error(input)
 
-struct Dither {  // widening a quantized source: uniform noise of half a step, so that its grid does not favour equal formats
+// For tensors widened from a quantized source to f32, f16 or bf16: uniform noise of half a step, so that the
+// source's grid does not favour equal formats.
+struct Dither {
   bool on = false;
   std::uint64_t seed = 0;
 };
@@ -29,9 +31,9 @@ struct Recipe {
   std::string method = "rtn";
   std::vector<std::string> method_options;  // "name=value"
   const Format* format = nullptr;           // for linears
-  const Format* embed_format = nullptr;     // embeddings and head; null: chosen by the format (see choose_formats)
+  const Format* embed_format = nullptr;     // embeddings and head; null: chosen by the format (see policy.h)
   std::vector<Override> overrides;
-  bool allow_fallback = true;   // false: Error when a format does not fit a shape
+  bool allow_fallback = true;     // false: Error when a format does not fit a shape
   bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
   Dither dither;
   std::optional<std::filesystem::path> importance_file;  // llama.cpp imatrix
@@ -43,7 +45,8 @@ struct RunLimits {
   bool resume = false;
 };
 
-struct TensorPlan {  // one row of the preflight table
+struct TensorPlan {        // one row of the preflight table
+  std::size_t source = 0;  // into Model::tensors()
   std::string name;
   Role role;
   dim layer, rows, cols;
@@ -57,8 +60,8 @@ struct TensorPlan {  // one row of the preflight table
 struct Preflight {
   std::vector<TensorPlan> tensors;
   dim output_bytes = 0;
-  dim peak_ram_bytes = 0;   // predicted
-  double seconds = 0;       // predicted, from a short trial encode on the first matrix
+  dim peak_ram_bytes = 0;  // predicted
+  double seconds = 0;      // predicted, from a short trial encode on the first matrix
   dim disk_free_bytes = 0;
 };
 

@@ -1,0 +1,26 @@
+#include "compress/memory.h"
+
+#include <charconv>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace pith {
+
+// A line of /proc/self/status: "VmHWM:      1234 kB".
+static dim status_bytes(std::string_view key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!std::string_view(line).starts_with(key)) continue;
+    const auto digits = line.find_first_of("0123456789");
+    dim kib = 0;
+    if (digits != line.npos) std::from_chars(line.data() + digits, line.data() + line.size(), kib);
+    return kib * 1024;
+  }
+  return 0;
+}
+
+dim peak_ram_bytes() { return status_bytes("VmHWM:"); }
+dim current_ram_bytes() { return status_bytes("VmRSS:"); }
+
+}  // namespace pith

@@ -1,0 +1,10 @@
+// Memory of this process, as the system counts it.
+#pragma once
+#include "core/base.h"
+
+namespace pith {
+
+dim peak_ram_bytes();     // the largest resident set so far; 0 where the system does not tell
+dim current_ram_bytes();  // the resident set now
+
+}  // namespace pith

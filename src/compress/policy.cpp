@@ -1,0 +1,179 @@
+#include "compress/policy.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace pith {
+
+namespace {
+
+// Faults of one kind over all tensors, for one message.
+struct Faults {
+  static constexpr std::size_t kShown = 12;
+  std::vector<std::string> list;
+  std::string text() const {
+    const auto shown = std::span(list).first(std::min(kShown, list.size()));
+    std::string out = fmt::format("{}", fmt::join(shown, "; "));
+    if (list.size() > kShown) out += fmt::format("; and {} more", list.size() - kShown);
+    return out;
+  }
+};
+
+bool holds(Container container, const Format& f) {
+  if (container == Container::gguf) return f.gguf_type >= 0;
+  return is_dense(f) || f.int_group.bits > 0;
+}
+
+std::string_view container_name(Container container) {
+  return container == Container::gguf ? "a GGUF file" : "a Hugging Face folder";
+}
+
+bool is_matrix(const ModelTensor& t) { return t.part == Part::weight && !t.vector; }
+
+bool is_head_or_embedding(Role role) { return role == Role::embed || role == Role::lm_head; }
+
+struct Wish {
+  const Format* format;
+  std::string why;
+};
+
+// What a tensor that no method touches is stored as.
+Wish kept(const ModelTensor& t, Container container) {
+  const Format& from = *t.weight.format;
+  if (container == Container::gguf) {
+    const bool same = t.role == Role::other && is_matrix(t) && holds(container, from);
+    return {same ? &from : &f32_format(), "kept"};
+  }
+  if (holds(container, from)) return {&from, "kept"};
+  return {&f16_format(), "kept; its own type has no place in a Hugging Face folder"};
+}
+
+const Format& default_embed_format(const Recipe& recipe, const ModelTensor& t, Container container) {
+  const Format& format = *recipe.format;
+  if (is_dense(format)) return format;
+  if (container == Container::hf) return is_dense(*t.weight.format) ? *t.weight.format : f16_format();
+  constexpr dim kAnyCols = 256;
+  return bits_per_weight(format, kAnyCols) < 6 ? format_or_throw("q6_k") : format;
+}
+
+bool matches(const Override& o, const ModelTensor& t) {
+  if (!is_matrix(t)) return false;
+  const bool role =
+      o.roles.empty() ? is_linear(t.role) : std::find(o.roles.begin(), o.roles.end(), t.role) != o.roles.end();
+  return role && (o.layers.empty() || std::find(o.layers.begin(), o.layers.end(), t.layer) != o.layers.end());
+}
+
+Wish wish_for(const ModelTensor& t, const Recipe& recipe, Container container) {
+  Wish wish;
+  if (is_matrix(t) && is_linear(t.role))
+    wish = {recipe.format, ""};
+  else if (is_matrix(t) && is_head_or_embedding(t.role))
+    wish = {recipe.embed_format ? recipe.embed_format : &default_embed_format(recipe, t, container), ""};
+  else
+    wish = kept(t, container);
+  for (const Override& o : recipe.overrides)
+    if (matches(o, t)) wish = {o.format, "override"};
+  return wish;
+}
+
+// Follows the chain of fallbacks; null when it ends.
+const Format* fitting(const Format* format, dim cols) {
+  for (int step = 0; format && !fits(*format, cols) && step < 16; ++step)
+    format = format->fallback.empty() ? nullptr : find_format(format->fallback);
+  return format && fits(*format, cols) ? format : nullptr;
+}
+
+TensorPlan plan_tensor(std::size_t index, const ModelTensor& t, const Recipe& recipe, Container container,
+                       Faults& misfits) {
+  Wish wish = wish_for(t, recipe, container);
+  const Encoded& w = t.weight;
+  TensorPlan plan{.source = index,
+                  .name = t.name,
+                  .role = t.role,
+                  .layer = t.layer,
+                  .rows = w.rows,
+                  .cols = w.cols,
+                  .from = w.format,
+                  .to = wish.format,
+                  .wanted = wish.format,
+                  .why = std::move(wish.why),
+                  .bytes_before = w.rows * row_bytes(*w.format, w.cols),
+                  .bytes_after = 0};
+  const std::string what = fmt::format("{} ({} x {})", t.name, w.rows, w.cols);
+  if (!fits(*plan.to, w.cols)) {
+    const auto* other = recipe.allow_fallback ? fitting(plan.to, w.cols) : nullptr;
+    const std::string reason = fmt::format("{} columns are not a multiple of {}", w.cols, plan.wanted->block);
+    if (!other) {
+      misfits.list.push_back(fmt::format("{}: {} does not fit, {}", what, plan.wanted->name, reason));
+      return plan;
+    }
+    plan.to = other;
+    plan.why = fmt::format("{} columns are not a multiple of {}'s {}", w.cols, plan.wanted->name, plan.wanted->block);
+  }
+  if (!holds(container, *plan.to))
+    misfits.list.push_back(fmt::format("{}: {} has no place in {}", what, plan.to->name, container_name(container)));
+  return plan;
+}
+
+bool left_out(const ModelTensor& t, const Model& model, Container container) {
+  if (t.role == Role::lm_head && t.part == Part::weight && model.config().tied_embeddings) return true;
+  return t.role == Role::rope_factors && container == Container::hf;  // config.json says it there
+}
+
+void check_overrides(const Model& model, const Recipe& recipe, Container container) {
+  for (const Override& o : recipe.overrides) {
+    PITH_CHECK(o.format);
+    const auto hit = std::any_of(model.tensors().begin(), model.tensors().end(),
+                                 [&](const ModelTensor& t) { return matches(o, t) && !left_out(t, model, container); });
+    if (hit) continue;
+    std::vector<std::string_view> roles;
+    for (const Role role : o.roles) roles.push_back(role_name(role));
+    const bool head = model.config().tied_embeddings && std::count(o.roles.begin(), o.roles.end(), Role::lm_head);
+    throw Error(
+        Blame::input, "override",
+        fmt::format("expected {} in the layers named to be in the model, no tensor matches (it has {} layers)",
+                    roles.empty() ? "linear layers" : fmt::format("{}", fmt::join(roles, "|")), model.config().layers),
+        head ? "the head is the embedding in this model; name embed" : "");
+  }
+}
+
+void check_requantization(const std::vector<TensorPlan>& plans, const Recipe& recipe) {
+  if (recipe.allow_requantize) return;
+  Faults faults;
+  for (const TensorPlan& p : plans)
+    if (!is_dense(*p.from) && !is_dense(*p.to) && p.from != p.to)
+      faults.list.push_back(fmt::format("{} from {} to {}", p.name, p.from->name, p.to->name));
+  if (!faults.list.empty())
+    throw Error(Blame::input, "requantize",
+                fmt::format("expected a source in f32, f16 or bf16, {} tensors are quantized already: {}",
+                            faults.list.size(), faults.text()),
+                "errors add up; start from the full-precision model, or allow requantizing");
+}
+
+}  // namespace
+
+bool is_dense(const Format& format) {
+  return &format == &f32_format() || &format == &f16_format() || &format == &bf16_format();
+}
+
+std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe, Container container) {
+  if (!recipe.format) throw input_error("recipe", "expected a format for the linear layers, got none");
+  check_overrides(model, recipe, container);
+  std::vector<TensorPlan> plans;
+  Faults misfits;
+  const auto tensors = model.tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (!left_out(tensors[i], model, container))
+      plans.push_back(plan_tensor(i, tensors[i], recipe, container, misfits));
+  if (!misfits.list.empty())
+    throw Error(Blame::input, "formats",
+                fmt::format("{} tensors cannot be stored as asked: {}", misfits.list.size(), misfits.text()),
+                recipe.allow_fallback ? "name another format for them" : "allow fallbacks, or name another format");
+  check_requantization(plans, recipe);
+  return plans;
+}
+
+}  // namespace pith
