@@ -45,6 +45,6 @@ struct TempFolder {
 
 }  // namespace pith::test
 
-#define PITH_NEED_DATA(variable, relative)                                  \
-  const auto variable = ::pith::test::data_folder() / (relative);           \
+#define PITH_NEED_DATA(variable, relative)                        \
+  const auto variable = ::pith::test::data_folder() / (relative); \
   if (!std::filesystem::exists(variable)) GTEST_SKIP() << "no test data at " << variable

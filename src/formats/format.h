@@ -26,10 +26,10 @@ struct IntGroup {  // the parameters of a group format of plain integers; bits =
 };
 
 struct Format {
-  std::string_view name;     // lower case, as on the command line: "q4_k", "int4_g128_sym"
-  std::string_view summary;  // one line: codes, scale, who reads it
-  dim block;        // values per block; a row is whole blocks, so block divides cols. 0: a row is one block
-  dim block_bytes;  // bytes per block of `block` values (unused when block == 0)
+  std::string_view name;      // lower case, as on the command line: "q4_k", "int4_g128_sym"
+  std::string_view summary;   // one line: codes, scale, who reads it
+  dim block;                  // values per block; a row is whole blocks, so block divides cols. 0: a row is one block
+  dim block_bytes;            // bytes per block of `block` values (unused when block == 0)
   std::string_view fallback;  // the format to take where cols % block != 0; empty: none needed
   int gguf_type;              // ggml type id, or -1 where GGUF has no such type
   IntGroup int_group;
@@ -52,7 +52,7 @@ inline dim row_bytes(const Format& f, dim cols) { return f.bytes_of(f, cols); }
 double bits_per_weight(const Format& f, dim cols);
 bool fits(const Format& f, dim cols);  // cols is a whole number of blocks
 
-std::span<const Format* const> all_formats();  // in the order of formats.def
+std::span<const Format* const> all_formats();          // in the order of formats.def
 const Format* find_format(std::string_view name);      // any case; null when unknown
 const Format& format_or_throw(std::string_view name);  // Error(input) that lists the names
 const Format* format_of_gguf_type(int type);           // null when unknown

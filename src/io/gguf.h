@@ -15,13 +15,13 @@ namespace pith {
 
 // Array of one element type; strings and numbers only (ggml refuses nested arrays).
 struct GgufArray;
-using GgufValue = std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t, float,
-                               bool, std::string, GgufArray, std::uint64_t, std::int64_t, double>;
+using GgufValue = std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t,
+                               float, bool, std::string, GgufArray, std::uint64_t, std::int64_t, double>;
 struct GgufArray {  // the variant's order is GGUF's type ids, so index() == type id
-  std::variant<std::vector<std::uint8_t>, std::vector<std::int8_t>, std::vector<std::uint16_t>, std::vector<std::int16_t>,
-               std::vector<std::uint32_t>, std::vector<std::int32_t>, std::vector<float>, std::vector<bool>,
-               std::vector<std::string>, std::monostate, std::vector<std::uint64_t>, std::vector<std::int64_t>,
-               std::vector<double>>
+  std::variant<std::vector<std::uint8_t>, std::vector<std::int8_t>, std::vector<std::uint16_t>,
+               std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>, std::vector<float>,
+               std::vector<bool>, std::vector<std::string>, std::monostate, std::vector<std::uint64_t>,
+               std::vector<std::int64_t>, std::vector<double>>
       values;
 };
 
@@ -39,8 +39,9 @@ class GgufMeta {
   const std::string& get_string(std::string_view key) const;
   std::string find_string(std::string_view key, std::string_view otherwise) const;
   const std::vector<std::string>& get_strings(std::string_view key) const;
-  std::vector<std::int64_t> find_ints(std::string_view key) const;  // any integer array (or scalar, as one); empty if absent
-  std::vector<float> find_floats(std::string_view key) const;       // f32/f64 array; empty if absent
+  std::vector<std::int64_t> find_ints(
+      std::string_view key) const;                             // any integer array (or scalar, as one); empty if absent
+  std::vector<float> find_floats(std::string_view key) const;  // f32/f64 array; empty if absent
 
   void set(std::string key, GgufValue value);  // replaces, or appends
   void erase(std::string_view key);

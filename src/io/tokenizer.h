@@ -33,7 +33,7 @@ class Tokenizer {
   Token unk() const;
   Token pad() const;
   bool adds_bos() const;
-  bool is_special(Token token) const;   // control tokens
+  bool is_special(Token token) const;     // control tokens
   std::vector<Token> end_tokens() const;  // eos and the end-of-turn tokens of chat models
   const std::string& chat_template() const;
   const std::string& kind() const;  // "byte-level bpe", "sentencepiece bpe", "unigram"

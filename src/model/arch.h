@@ -15,20 +15,20 @@ namespace pith {
 struct TensorName {
   Role role;
   Part part;
-  std::string_view hf;    // "model.layers.{}.self_attn.q_proj.weight"
-  std::string_view gguf;  // "blk.{}.attn_q.weight"
-  bool rope_rows = false;  // rows are permuted between Hugging Face (halves) and GGUF (neighbours) order
+  std::string_view hf;      // "model.layers.{}.self_attn.q_proj.weight"
+  std::string_view gguf;    // "blk.{}.attn_q.weight"
+  bool rope_rows = false;   // rows are permuted between Hugging Face (halves) and GGUF (neighbours) order
   bool transposed = false;  // Hugging Face stores (in, out): Conv1D
 };
 
 struct Arch {
-  std::string_view name;       // GGUF general.architecture
-  std::span<const std::string_view> hf_model_types;     // config.json "model_type" values that it reads
-  std::string_view hf_architecture;                     // what is written as config.json "architectures"
+  std::string_view name;                             // GGUF general.architecture
+  std::span<const std::string_view> hf_model_types;  // config.json "model_type" values that it reads
+  std::string_view hf_architecture;                  // what is written as config.json "architectures"
   std::span<const TensorName> tensors;
-  void (*from_hf)(const nlohmann::json& config, Config& out);   // common keys were read before
+  void (*from_hf)(const nlohmann::json& config, Config& out);  // common keys were read before
   void (*from_gguf)(const GgufMeta& meta, Config& out);
-  void (*to_hf)(const Config& config, nlohmann::json& out);     // common keys are written before
+  void (*to_hf)(const Config& config, nlohmann::json& out);  // common keys are written before
   void (*to_gguf)(const Config& config, GgufMeta& out);
 };
 

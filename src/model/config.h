@@ -42,18 +42,18 @@ struct Config {
   double norm_eps = 1e-5;
   bool norm_plus_one = false;  // weights stored as w - 1 (Hugging Face gemma)
   Activation activation = Activation::silu;
-  bool gated = true;              // act(gate) * up; else act(up)
-  bool parallel_block = false;    // attention and ffn read the same input
+  bool gated = true;            // act(gate) * up; else act(up)
+  bool parallel_block = false;  // attention and ffn read the same input
   Rope rope;
-  double attn_scale = 0;          // 0: 1 / sqrt(head_dim)
-  double attn_softcap = 0;        // 0: none
+  double attn_scale = 0;    // 0: 1 / sqrt(head_dim)
+  double attn_softcap = 0;  // 0: none
   double logit_softcap = 0;
   double embed_scale = 1;
-  double residual_scale = 1;      // granite
+  double residual_scale = 1;  // granite
   double logit_scale = 1;
-  dim sliding_window = 0;         // 0: none
-  dim sliding_pattern = 0;        // every n-th layer is global; 0: all layers slide when a window is set
-  double rope_base_sliding = 0;   // base of sliding layers when different
+  dim sliding_window = 0;        // 0: none
+  dim sliding_pattern = 0;       // every n-th layer is global; 0: all layers slide when a window is set
+  double rope_base_sliding = 0;  // base of sliding layers when different
   dim experts = 0, experts_used = 0;
   bool tied_embeddings = false;
 };

@@ -19,7 +19,7 @@ class KvCache {
   dim length(dim sequence) const { return length_[std::size_t(sequence)]; }
   void truncate(dim sequence, dim length);  // forget tokens from the end
   void clear();
-  float* keys(dim layer, dim sequence);    // (kv_heads, capacity, head_dim)
+  float* keys(dim layer, dim sequence);  // (kv_heads, capacity, head_dim)
   float* values(dim layer, dim sequence);
   static dim bytes(const Config& config, dim sequences, dim capacity);
 

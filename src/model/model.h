@@ -70,12 +70,12 @@ class Model {
 
   const std::filesystem::path& path() const;
   bool is_gguf() const;
-  const GgufMeta* gguf_meta() const;      // null for Hugging Face folders
-  const std::string& hf_config() const;   // config.json's text; empty for GGUF
+  const GgufMeta* gguf_meta() const;     // null for Hugging Face folders
+  const std::string& hf_config() const;  // config.json's text; empty for GGUF
   const std::string& hf_generation_config() const;
   // Pages of this tensor will not be needed soon (see MappedFile::release).
   void release(const ModelTensor& t) const;
-  dim file_bytes() const;          // all weight files together
+  dim file_bytes() const;           // all weight files together
   std::string source_hash() const;  // sha256 over names, sizes and contents of the weight files, in hex
 
  private:

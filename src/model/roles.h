@@ -7,17 +7,43 @@
 namespace pith {
 
 enum class Role {
-  embed, pos_embed, attn_norm, attn_q, attn_k, attn_v, attn_qkv, attn_o, attn_q_norm, attn_k_norm, attn_post_norm,
-  ffn_norm, ffn_gate, ffn_up, ffn_down, ffn_gate_up, ffn_post_norm, router, expert_gate, expert_up, expert_down,
-  shared_gate, shared_up, shared_down, shared_router, output_norm, lm_head, rope_factors, other,
+  embed,
+  pos_embed,
+  attn_norm,
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_qkv,
+  attn_o,
+  attn_q_norm,
+  attn_k_norm,
+  attn_post_norm,
+  ffn_norm,
+  ffn_gate,
+  ffn_up,
+  ffn_down,
+  ffn_gate_up,
+  ffn_post_norm,
+  router,
+  expert_gate,
+  expert_up,
+  expert_down,
+  shared_gate,
+  shared_up,
+  shared_down,
+  shared_router,
+  output_norm,
+  lm_head,
+  rope_factors,
+  other,
 };
 
 enum class Part { weight, bias };
 
-std::string_view role_name(Role role);         // "attn_q"
-Role role_or_throw(std::string_view name);     // Error(input) that lists the names
+std::string_view role_name(Role role);      // "attn_q"
+Role role_or_throw(std::string_view name);  // Error(input) that lists the names
 bool is_norm(Role role);
-bool is_linear(Role role);  // a matrix that multiplies activations inside a block: what methods compress by default
+bool is_linear(Role role);     // a matrix that multiplies activations inside a block: what methods compress by default
 bool is_embedding(Role role);  // embed, pos_embed, lm_head: large, looked up or last; with a policy of their own
 
 }  // namespace pith
