@@ -21,9 +21,9 @@ struct EvalResult {
   std::string protocol;
   std::string text_hash;  // sha256 of the text as given
   dim context = 0, windows = 0, tokens_scored = 0, tokens_dropped = 0;
-  dim bytes = 0;           // of the text that the scored tokens stand for
-  std::string conditions;  // in words: context, BOS, windows, scored positions, dropped tail
-  Interval nll;            // nats per token
+  dim bytes = 0;               // of the text that the scored tokens stand for
+  std::string conditions;      // in words: context, BOS, windows, scored positions, dropped tail
+  Interval nll;                // nats per token
   double nll_token_error = 0;  // standard error of nll as if tokens were independent: what llama-perplexity prints
   Interval perplexity;         // exp(nll)
   Interval bits_per_byte;

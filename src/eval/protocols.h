@@ -21,13 +21,13 @@ enum class BosRule {
 struct Protocol {
   std::string_view name;  // "gptq-2048"
   std::string_view summary;
-  dim context;            // tokens per window, BOS included
+  dim context;  // tokens per window, BOS included
   BosRule bos;
   bool join_rows;         // rows of the text are joined by two newlines first
   bool drop_newline;      // one newline at the end of the text is not part of it
   bool second_half_only;  // only predictions made from the second half of a window count
   bool keep_tail;
-  bool per_byte;          // the figure to quote is bits per byte, not perplexity per token
+  bool per_byte;  // the figure to quote is bits per byte, not perplexity per token
 };
 std::span<const Protocol> all_protocols();
 const Protocol& protocol_or_throw(std::string_view name);  // Error(input) that lists the names

@@ -32,6 +32,8 @@ struct RowPlace {
 };
 RowPlace place_of_row(const WindowSet& set, dim row);
 
+dim windows_ended_by(const WindowStep& step, const WindowSet& set);
+
 // Steps must be run in the order of the plan: a window cut into parts goes on in the cache.
 class WindowRunner {
  public:

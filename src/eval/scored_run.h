@@ -1,0 +1,33 @@
+// The parts that evaluate() and compare() share.
+#pragma once
+#include <chrono>
+#include <span>
+#include <string_view>
+
+#include "eval/perplexity.h"
+#include "eval/window_runner.h"
+
+namespace pith {
+
+// Error(input) when a token to be predicted has no row in the head.
+void check_targets(std::span<const Token> targets, dim vocab);
+[[noreturn]] void throw_not_finite(const WindowSet& set, dim row, std::string_view whose);
+
+struct RunTotals {
+  double seconds = 0;
+  dim tokens = 0;
+};
+// nll: of every scored row, in order.
+EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
+                     const RunTotals& totals);
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace pith
