@@ -1,0 +1,101 @@
+#include "eval/protocols.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "core/error.h"
+
+namespace pith {
+namespace {
+
+using Tokens = std::vector<Token>;
+
+Tokens count_up(dim n) {  // 100, 101, ...
+  Tokens tokens(std::size_t(n), 0);
+  std::iota(tokens.begin(), tokens.end(), 100);
+  return tokens;
+}
+
+TEST(Protocols, BosOnceAtTheStartOfTheText) {
+  const WindowSet set = cut_windows(protocol_or_throw("gptq-2048"), count_up(10), 1, 4, 0);
+  ASSERT_EQ(set.windows.size(), 2u);
+  EXPECT_EQ(set.windows[0].tokens, (Tokens{1, 100, 101, 102}));
+  EXPECT_EQ(set.windows[1].tokens, (Tokens{103, 104, 105, 106}));
+  EXPECT_EQ(set.windows[0].first_scored, 1);
+  EXPECT_EQ(set.tokens_scored, 6);
+  EXPECT_EQ(set.tokens_dropped, 3);
+  EXPECT_EQ(set.conditions,
+            "context 4; BOS once at the start of the text; 2 windows without overlap; every prediction counts; 6 "
+            "tokens scored, 3 not run; rows joined by two newlines");
+}
+
+TEST(Protocols, BosInPlaceOfTheFirstToken) {
+  // As llama-perplexity: BOS and 11 tokens make 3 windows of 4; predictions of position 3 alone count.
+  const WindowSet set = cut_windows(protocol_or_throw("llamacpp-512"), count_up(11), 1, 4, 0);
+  ASSERT_EQ(set.windows.size(), 3u);
+  EXPECT_EQ(set.windows[0].tokens, (Tokens{1, 100, 101, 102}));
+  EXPECT_EQ(set.windows[1].tokens, (Tokens{1, 104, 105, 106}));
+  EXPECT_EQ(set.windows[2].tokens, (Tokens{1, 108, 109, 110}));
+  EXPECT_EQ(set.windows[0].first_scored, 3);
+  EXPECT_EQ(set.tokens_scored, 3);
+  EXPECT_EQ(set.tokens_dropped, 0);
+}
+
+TEST(Protocols, WindowsOf512ScoreTheLast255) {
+  const WindowSet set = cut_windows(protocol_or_throw("llamacpp-512"), count_up(1024), -1, 512, 0);
+  ASSERT_EQ(set.windows.size(), 2u);
+  EXPECT_EQ(set.windows[1].first_scored, 257);
+  EXPECT_EQ(set.tokens_scored, 2 * 255);
+}
+
+TEST(Protocols, BosBeforeEachWindow) {
+  const WindowSet set = cut_windows(protocol_or_throw("stories-256"), count_up(8), 1, 4, 0);
+  ASSERT_EQ(set.windows.size(), 2u);
+  EXPECT_EQ(set.windows[0].tokens, (Tokens{1, 100, 101, 102}));
+  EXPECT_EQ(set.windows[1].tokens, (Tokens{1, 103, 104, 105}));
+  EXPECT_EQ(set.tokens_scored, 6);
+  EXPECT_EQ(set.tokens_dropped, 2);
+}
+
+TEST(Protocols, TheTailIsAWindowOfBitsPerByte) {
+  const WindowSet with_bos = cut_windows(protocol_or_throw("bpb"), count_up(4), 1, 4, 0);
+  ASSERT_EQ(with_bos.windows.size(), 2u);
+  EXPECT_EQ(with_bos.windows[1].tokens, (Tokens{1, 103}));
+  EXPECT_EQ(with_bos.tokens_scored, 4);
+  EXPECT_EQ(with_bos.tokens_dropped, 0);
+  // Without BOS a tail of one token predicts nothing.
+  const WindowSet without = cut_windows(protocol_or_throw("bpb"), count_up(5), -1, 4, 0);
+  ASSERT_EQ(without.windows.size(), 1u);
+  EXPECT_EQ(without.windows[0].tokens, (Tokens{100, 101, 102, 103}));
+  EXPECT_EQ(without.tokens_scored, 3);
+  EXPECT_EQ(without.tokens_dropped, 1);
+}
+
+TEST(Protocols, TheFirstWindowsOnly) {
+  const WindowSet set = cut_windows(protocol_or_throw("stories-256"), count_up(30), -1, 4, 2);
+  EXPECT_EQ(set.windows.size(), 2u);
+  EXPECT_EQ(set.tokens_dropped, 22);
+  EXPECT_NE(set.conditions.find("the first 2 of 7 windows"), std::string::npos) << set.conditions;
+  EXPECT_NE(set.conditions.find("no BOS"), std::string::npos) << set.conditions;
+}
+
+TEST(Protocols, ATextShorterThanAWindowGivesNone) {
+  const WindowSet set = cut_windows(protocol_or_throw("gptq-2048"), count_up(3), -1, 4, 0);
+  EXPECT_TRUE(set.windows.empty());
+  EXPECT_EQ(set.tokens_scored, 0);
+  EXPECT_EQ(set.tokens_dropped, 3);
+}
+
+TEST(Protocols, AnUnknownNameListsTheKnown) {
+  try {
+    protocol_or_throw("c4");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.blame(), Blame::input);
+    EXPECT_NE(std::string(e.what()).find("gptq-2048, llamacpp-512, bpb, stories-256"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace pith
