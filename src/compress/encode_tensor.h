@@ -1,0 +1,39 @@
+// One tensor's way from the source to encoded rows, a panel of rows at a time.
+#pragma once
+#include "compress/source_rows.h"
+
+namespace pith {
+
+struct ErrorSums {
+  double source = 0;  // sum of w^2
+  double error = 0;   // sum of (w - w')^2
+};
+
+struct EncodeTask {
+  const SourceRows& source;
+  const Format& format;
+  const Method& method;  // for quantized formats; dense ones are only rounded
+  const Options& options;
+  const float* importance = nullptr;  // (cols) or null
+};
+
+// Holds the buffers; one for a whole run.
+class TensorEncoder {
+ public:
+  // So many rows at once that they take no more than 64 MiB in f32 (but at least one).
+  static dim panel_rows(const EncodeTask& task);
+  // Bytes of the buffers that this tensor needs.
+  static dim working_bytes(const EncodeTask& task);
+
+  // Target rows [begin, end), at most panel_rows, into out (end - begin rows); adds to sums, row after row.
+  // Error(input) when a source value is not finite, or is not any more after encoding.
+  void encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums);
+
+ private:
+  void measure(const EncodeTask& task, dim begin, dim end, const std::byte* encoded, ErrorSums& sums) const;
+
+  Buffer values_;  // what is encoded
+  Buffer plain_;   // the same without noise, where noise was added
+};
+
+}  // namespace pith

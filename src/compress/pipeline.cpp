@@ -1,0 +1,199 @@
+#include "compress/pipeline.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "compress/encode_tensor.h"
+#include "compress/fingerprint.h"
+#include "compress/memory.h"
+#include "compress/prepare.h"
+#include "compress/verify.h"
+#include "core/error.h"
+#include "io/stage.h"
+
+namespace pith {
+
+namespace {
+
+constexpr dim kDiskSlackBytes = dim(16) << 20;  // side files, journal, the file system's own records
+
+std::string human(dim bytes) { return fmt::format("{:.3f} GB", double(bytes) / 1e9); }
+
+// What an earlier run of the same target reserved already.
+dim staged_bytes(const std::filesystem::path& target) {
+  const auto folder = target.parent_path() / ("." + target.filename().string() + ".pith-partial");
+  std::error_code fault;
+  dim bytes = 0;
+  for (std::filesystem::directory_iterator it(folder, fault), end; !fault && it != end; it.increment(fault)) {
+    const auto size = it->file_size(fault);
+    if (!fault) bytes += dim(size);
+  }
+  return bytes;
+}
+
+void check_room(const Prepared& p, const std::filesystem::path& target, const RunLimits& limits) {
+  dim needed = p.preflight.output_bytes + kDiskSlackBytes;
+  for (const SideFile& file : p.plan.side_files) needed += dim(file.text.size());
+  const dim room = p.preflight.disk_free_bytes + staged_bytes(target);
+  if (needed > room)
+    throw Error(Blame::environment, target.string(),
+                fmt::format("expected {} free on the disk, there are {}", human(needed), human(room)),
+                "free some room, write elsewhere, or choose a smaller format");
+  if (limits.max_ram_bytes && p.preflight.peak_ram_bytes > *limits.max_ram_bytes)
+    throw Error(Blame::environment, "memory",
+                fmt::format("expected to stay below {}, the run is predicted to need {}", human(*limits.max_ram_bytes),
+                            human(p.preflight.peak_ram_bytes)),
+                "raise the limit; its largest part is one panel of the widest tensor");
+}
+
+// The journal's note on a finished tensor, exact.
+std::string note_of(const ErrorSums& sums) { return fmt::format("{:a} {:a}", sums.source, sums.error); }
+
+std::optional<ErrorSums> sums_of(const std::string* note) {
+  ErrorSums sums;
+  if (!note || std::sscanf(note->c_str(), "%la %la", &sums.source, &sums.error) != 2) return {};
+  return sums;
+}
+
+TensorOutcome outcome_of(const TensorPlan& plan, const ErrorSums& sums) {
+  const double values = double(std::max<dim>(1, plan.rows * plan.cols));
+  TensorOutcome out{.name = plan.name,
+                    .role = plan.role,
+                    .layer = plan.layer,
+                    .format = plan.to,
+                    .rmse = std::sqrt(sums.error / values),
+                    .relative_error = 0,
+                    .sqnr_db = std::numeric_limits<double>::infinity(),
+                    .bytes = plan.bytes_after};
+  if (sums.error > 0) {
+    out.relative_error = std::sqrt(sums.error / sums.source);
+    out.sqnr_db = 10 * std::log10(sums.source / sums.error);
+  }
+  return out;
+}
+
+// Writes tensors into the stage one by one; holds the buffers.
+class Writer {
+ public:
+  Writer(const Model& model, const Recipe& recipe, const Prepared& prepared, Stage& stage, Progress& progress)
+      : model_(model), recipe_(recipe), prepared_(prepared), stage_(stage), progress_(progress) {}
+
+  // From the journal when an earlier run has done it.
+  ErrorSums write(std::size_t index, const ExportTensor& t) {
+    const SourceRows source(model_, t, recipe_.dither);
+    const std::string piece = fmt::format("{} {}", index, t.slots.at(0).name);
+    if (const auto done = sums_of(stage_.recorded(piece))) {
+      progress_.advance(source.rows() * source.cols(), source.tensor().name);
+      return *done;
+    }
+    const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options,
+                          prepared_.importance.find(source.tensor())};
+    const ErrorSums sums =
+        written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
+    stage_.record(piece, note_of(sums));
+    return sums;
+  }
+
+ private:
+  const std::string& file_of(const Slot& slot) const { return prepared_.plan.files.at(slot.file).name; }
+
+  // each(begin, end): the panels of a tensor in order
+  template <class Each>
+  void for_panels(const EncodeTask& task, const Each& each) {
+    const dim rows = task.source.rows(), panel = TensorEncoder::panel_rows(task);
+    for (dim begin = 0; begin < rows; begin += panel) {
+      const dim end = std::min(rows, begin + panel);
+      each(begin, end);
+      progress_.advance((end - begin) * task.source.cols(), task.source.tensor().name);
+    }
+  }
+
+  ErrorSums write_panels(const ExportTensor& t, const EncodeTask& task) {
+    const dim bytes = row_bytes(task.format, task.source.cols());
+    ErrorSums sums;
+    for_panels(task, [&](dim begin, dim end) {
+      encoded_.reserve((end - begin) * bytes);
+      encoder_.encode(task, begin, end, encoded_.data(), sums);
+      stage_.write(file_of(t.slots[0]), t.slots[0].offset_bytes + begin * bytes,
+                   std::span(encoded_.data(), std::size_t((end - begin) * bytes)));
+    });
+    return sums;
+  }
+
+  ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task) {
+    const dim rows = task.source.rows(), cols = task.source.cols(), bytes = row_bytes(task.format, cols);
+    encoded_.reserve(rows * bytes);
+    ErrorSums sums;
+    for_panels(task,
+               [&](dim begin, dim end) { encoder_.encode(task, begin, end, encoded_.data() + begin * bytes, sums); });
+    lay_out(
+        t, rows, cols, std::span(encoded_.data(), std::size_t(rows * bytes)),
+        [&](const Slot& slot, std::span<const std::byte> out) { stage_.write(file_of(slot), slot.offset_bytes, out); });
+    return sums;
+  }
+
+  const Model& model_;
+  const Recipe& recipe_;
+  const Prepared& prepared_;
+  Stage& stage_;
+  Progress& progress_;
+  TensorEncoder encoder_;
+  Buffer encoded_;
+};
+
+dim values_of(const Preflight& preflight) {
+  dim values = 0;
+  for (const TensorPlan& plan : preflight.tensors) values += plan.rows * plan.cols;
+  return values;
+}
+
+void add_files(const ExportPlan& plan, Stage& stage) {
+  for (const ExportFile& file : plan.files) {
+    stage.add_file(file.name, file.total_bytes);
+    stage.write(file.name, 0, std::as_bytes(std::span(file.head)));
+  }
+  for (const SideFile& file : plan.side_files) stage.write_text(file.name, file.text);
+}
+
+}  // namespace
+
+Outcome compress(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                 const RunLimits& limits, Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  progress.begin("prepare", 1);
+  Prepared prepared = prepare(model, recipe, container, target);
+  check_room(prepared, target, limits);
+  Outcome outcome;
+  outcome.source_hash = model.source_hash();
+
+  const ExportPlan& plan = prepared.plan;
+  Stage stage(target, container == Container::gguf ? Stage::Kind::file : Stage::Kind::folder,
+              fingerprint(outcome.source_hash, recipe, prepared),
+              {.resume = limits.resume, .overwrite = limits.overwrite});
+  add_files(plan, stage);
+  progress.begin("compress", values_of(prepared.preflight));
+  {
+    Writer writer(model, recipe, prepared, stage, progress);
+    for (std::size_t i = 0; i < plan.tensors.size(); ++i)
+      outcome.tensors.push_back(outcome_of(prepared.plan_for(plan.tensors[i]), writer.write(i, plan.tensors[i])));
+  }
+  progress.begin("verify", 1);
+  verify(stage.folder(), model, prepared);
+  std::vector<std::filesystem::path> files;
+  for (const ExportFile& file : plan.files) {
+    files.push_back(stage.folder() / file.name);
+    outcome.output_bytes += dim(std::filesystem::file_size(files.back()));
+  }
+  outcome.output_hash = sha256_of_files(files);
+  stage.commit();
+  progress.end();
+
+  outcome.preflight = std::move(prepared.preflight);
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  outcome.peak_ram_bytes = peak_ram_bytes();
+  return outcome;
+}
+
+}  // namespace pith

@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <chrono>
+
+#include "compress/memory.h"
+#include "compress/policy.h"
+#include "compress/prepare.h"
+#include "core/error.h"
+#include "io/stage.h"
+
+namespace pith {
+
+namespace {
+
+constexpr dim kTrialValues = dim(1) << 18;
+constexpr double kBytesPerSecond = 1e9;        // of hashing, copying and reading back: a guess, not in the trial
+constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its check, threads' scratch, allocator
+
+EncodeTask task_for(const SourceRows& rows, const ExportTensor& t, const Prepared& p) {
+  return {rows, *t.format, *p.method, p.options, p.importance.find(rows.tensor())};
+}
+
+// Seconds a value takes on the way from one type to another, by encoding some rows of the tensor.
+double trial(const EncodeTask& task) {
+  using Clock = std::chrono::steady_clock;
+  const dim cols = std::max<dim>(1, task.source.cols());
+  const dim rows = std::clamp<dim>(kTrialValues / cols, 1, TensorEncoder::panel_rows(task));
+  Buffer out(rows * row_bytes(task.format, cols));
+  TensorEncoder encoder;
+  ErrorSums ignored;
+  const auto start = Clock::now();
+  encoder.encode(task, 0, rows, out.data(), ignored);
+  return std::chrono::duration<double>(Clock::now() - start).count() / double(rows * cols);
+}
+
+// All tensors that go from one type to another, and the largest of them for a trial.
+struct Path {
+  const Format *from, *to;
+  const ExportTensor* largest;
+  dim largest_values, all_values;
+};
+
+void add_to_paths(const ExportTensor& t, const SourceRows& source, std::vector<Path>& paths) {
+  const Format* from = source.tensor().weight.format;
+  const dim values = source.rows() * source.cols();
+  auto path = std::find_if(paths.begin(), paths.end(),
+                           [&](const Path& known) { return known.from == from && known.to == t.format; });
+  if (path == paths.end()) path = paths.insert(path, {from, t.format, nullptr, 0, 0});
+  if (values > path->largest_values) {
+    path->largest = &t;
+    path->largest_values = values;
+  }
+  path->all_values += values;
+}
+
+// Buffers and the mapped pages in use while a tensor is encoded.
+dim tensor_bytes(const ExportTensor& t, const EncodeTask& task, dim source_bytes) {
+  const dim rows = task.source.rows(), cols = task.source.cols(), panel = TensorEncoder::panel_rows(task);
+  const dim row_out_bytes = row_bytes(*t.format, cols);
+  // laid out as a whole: the encoded rows and their new arrangement
+  const dim encoded_bytes = written_by_rows(t, rows, cols) ? panel * row_out_bytes : 2 * rows * row_out_bytes;
+  const bool stays_mapped = t.transpose || !t.rows_from.empty();  // until its last panel
+  const dim mapped_bytes = stays_mapped ? source_bytes : source_bytes / std::max<dim>(1, rows) * panel;
+  return TensorEncoder::working_bytes(task) + encoded_bytes + mapped_bytes;
+}
+
+void predict(const Model& model, const Recipe& recipe, Prepared& p) {
+  std::vector<Path> paths;
+  dim working_bytes = 0;
+  for (const ExportTensor& t : p.plan.tensors) {
+    const SourceRows source(model, t, recipe.dither);
+    add_to_paths(t, source, paths);
+    working_bytes = std::max(working_bytes, tensor_bytes(t, task_for(source, t, p), p.plan_for(t).bytes_before));
+  }
+  p.preflight.peak_ram_bytes = current_ram_bytes() + working_bytes + kOverheadBytes;
+  double seconds = double(2 * model.file_bytes() + 2 * p.preflight.output_bytes) / kBytesPerSecond;
+  for (const Path& path : paths) {
+    const SourceRows source(model, *path.largest, recipe.dither);
+    seconds += trial(task_for(source, *path.largest, p)) * double(path.all_values);
+  }
+  p.preflight.seconds = seconds;
+}
+
+// Noise that would touch nothing is a mistake of the caller.
+void check_dither(const std::vector<TensorPlan>& plans, const Recipe& recipe) {
+  if (!recipe.dither.on) return;
+  for (const TensorPlan& plan : plans)
+    if (!is_dense(*plan.from) && is_dense(*plan.to)) return;
+  throw input_error("dither", "expected a quantized source that is widened to f32, f16 or bf16, no tensor is");
+}
+
+}  // namespace
+
+bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
+  return t.slots.size() == 1 && t.slots[0].size_bytes == rows * row_bytes(*t.format, cols);
+}
+
+Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target) {
+  Prepared p;
+  p.method = &method_or_throw(recipe.method);
+  p.options = Options(p.method->name, p.method->options, recipe.method_options);
+  auto& plans = p.preflight.tensors;
+  plans = choose_formats(model, recipe, container);
+  check_dither(plans, recipe);
+  if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
+
+  p.plan_of.assign(model.tensors().size(), Prepared::kNone);
+  std::vector<const Format*> format_of(model.tensors().size(), nullptr);
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    format_of[plans[i].source] = plans[i].to;
+    p.plan_of[plans[i].source] = i;
+  }
+  p.plan = plan_export(model, container, format_of, target.filename().string());
+  for (const ExportTensor& t : p.plan.tensors) {
+    PITH_CHECK(t.source < p.plan_of.size() && p.plan_of[t.source] != Prepared::kNone);
+    for (const Slot& slot : t.slots) plans[p.plan_of[t.source]].bytes_after += slot.size_bytes;
+  }
+  p.preflight.output_bytes = p.plan.total_bytes();
+  p.preflight.disk_free_bytes = Stage::free_bytes(target);
+  predict(model, recipe, p);
+  return p;
+}
+
+Preflight preflight(const Model& model, const Recipe& recipe, Container container,
+                    const std::filesystem::path& target) {
+  return prepare(model, recipe, container, target).preflight;
+}
+
+}  // namespace pith

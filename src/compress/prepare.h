@@ -1,0 +1,25 @@
+// All that is decided before the first weight is touched.
+#pragma once
+#include "compress/encode_tensor.h"
+#include "compress/importance.h"
+
+namespace pith {
+
+struct Prepared {
+  Preflight preflight;
+  ExportPlan plan;
+  const Method* method = nullptr;
+  Options options;
+  Importance importance;
+  std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
+  static constexpr std::size_t kNone = std::size_t(-1);
+  const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }
+};
+
+// Error(input) when a choice cannot be stored; disk and memory are for the caller to judge.
+Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target);
+
+// One slot that holds the rows as they are encoded, so panels can be written as they come.
+bool written_by_rows(const ExportTensor& t, dim rows, dim cols);
+
+}  // namespace pith

@@ -1,0 +1,106 @@
+#include "compress/source_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "compress/dither.h"
+#include "compress/policy.h"
+#include "core/error.h"
+#include "core/parallel.h"
+
+namespace pith {
+
+static dim grain_for(dim cols) { return std::max<dim>(1, 16384 / std::max<dim>(1, cols)); }
+
+SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither& dither)
+    : model_(model), in_(model.tensors()[out.source]), out_(out) {
+  dithered_ = dither.on && !is_dense(*in_.weight.format) && is_dense(*out.format);
+  seed_ = dither_seed(dither.seed, in_.name) + std::uint64_t(in_.expert + 1);
+  source_row_bytes_ = row_bytes(*in_.weight.format, in_.weight.cols);
+  PITH_CHECK(out.rows_from.empty() || dim(out.rows_from.size()) == in_.weight.rows);
+  PITH_CHECK(out.rows_from.empty() || !out.transpose);
+}
+
+bool SourceRows::verbatim() const {
+  return in_.weight.format == out_.format && out_.add == 0 && !out_.transpose && !dithered_;
+}
+
+void SourceRows::decode(dim row, bool dither, float* values) const {
+  const Encoded& w = in_.weight;
+  const std::byte* encoded = w.data + row * source_row_bytes_;
+  w.format->decode(*w.format, encoded, w.cols, values);
+  if (dither) add_dither(*w.format, encoded, w.cols, seed_, row * w.cols, values);
+  if (out_.add != 0)
+    for (dim c = 0; c < w.cols; ++c) values[c] += out_.add;
+}
+
+void SourceRows::load_transposed(dim begin, dim end, bool dither, float* values) const {
+  const dim target_cols = in_.weight.rows;
+  parallel_ranges(target_cols, grain_for(in_.weight.cols), [&](dim first, dim last) {
+    std::vector<float> row(static_cast<std::size_t>(in_.weight.cols));
+    for (dim r = first; r < last; ++r) {
+      decode(r, dither, row.data());
+      for (dim c = begin; c < end; ++c) values[(c - begin) * target_cols + r] = row[std::size_t(c)];
+    }
+  });
+}
+
+void SourceRows::load_rows(dim begin, dim end, bool dither, float* values) const {
+  PITH_CHECK(0 <= begin && begin <= end && end <= rows());
+  if (out_.transpose) return load_transposed(begin, end, dither, values);
+  parallel_for(
+      end - begin, [&](dim i) { decode(source_row(begin + i), dither, values + i * cols()); }, grain_for(cols()));
+}
+
+void SourceRows::load(dim begin, dim end, float* values) const {
+  load_rows(begin, end, dithered_, values);
+  const std::string fault = first_not_finite(values, end - begin, cols(), begin);
+  if (!fault.empty())
+    throw Error(Blame::input, in_.name, "expected finite weights, got " + fault,
+                "the file is damaged or its training diverged");
+}
+
+void SourceRows::load_plain(dim begin, dim end, float* values) const { load_rows(begin, end, false, values); }
+
+void SourceRows::copy_encoded(dim begin, dim end, std::byte* encoded) const {
+  PITH_CHECK(verbatim() && 0 <= begin && begin <= end && end <= rows());
+  for (dim row = begin; row < end; ++row)
+    std::memcpy(encoded + (row - begin) * source_row_bytes_, in_.weight.data + source_row(row) * source_row_bytes_,
+                std::size_t(source_row_bytes_));
+}
+
+void SourceRows::release(dim begin, dim end) const {
+  const bool whole = begin == 0 && end == rows();
+  if (out_.transpose ? !whole : !out_.rows_from.empty() && !whole) {
+    if (end == rows()) model_.release(in_);  // its rows come from anywhere: all pages at the end
+    return;
+  }
+  ModelTensor part;  // a view of these rows
+  part.weight.format = in_.weight.format;
+  part.weight.rows = out_.transpose ? in_.weight.rows : end - begin;
+  part.weight.cols = in_.weight.cols;
+  part.weight.data = in_.weight.data + (out_.transpose ? 0 : begin * source_row_bytes_);
+  model_.release(part);
+}
+
+std::string first_not_finite(const float* values, dim rows, dim cols, dim first_row) {
+  std::vector<char> fault(static_cast<std::size_t>(rows), 0);
+  parallel_for(
+      rows,
+      [&](dim r) {
+        bool finite = true;
+        for (dim c = 0; c < cols; ++c) finite &= std::isfinite(values[r * cols + c]);
+        fault[std::size_t(r)] = !finite;
+      },
+      grain_for(cols));
+  const auto found = std::find(fault.begin(), fault.end(), 1);
+  if (found == fault.end()) return {};
+  const dim r = found - fault.begin();
+  dim c = 0;
+  while (std::isfinite(values[r * cols + c])) ++c;
+  return fmt::format("{} at row {}, column {}", values[r * cols + c], first_row + r, c);
+}
+
+}  // namespace pith

@@ -1,0 +1,47 @@
+// A tensor's values on their way out, as rows of the target in f32.
+#pragma once
+#include "compress/pipeline.h"
+
+namespace pith {
+
+class SourceRows {
+ public:
+  // Borrows all three. Dither is applied where the recipe asks and the tensor is widened from a quantized source.
+  SourceRows(const Model& model, const ExportTensor& out, const Dither& dither);
+
+  dim rows() const { return out_.transpose ? in_.weight.cols : in_.weight.rows; }  // of the target
+  dim cols() const { return out_.transpose ? in_.weight.rows : in_.weight.cols; }
+  const ModelTensor& tensor() const { return in_; }
+  bool dithered() const { return dithered_; }
+  // The bytes of the source are those of the target (their rows perhaps in another order).
+  bool verbatim() const;
+
+  // Target rows [begin, end) into values (end - begin, cols). Error(input) that names the tensor and the place
+  // of the first value that is not finite.
+  void load(dim begin, dim end, float* values) const;
+  // The same before dither.
+  void load_plain(dim begin, dim end, float* values) const;
+  // The encoded target rows [begin, end); for verbatim tensors.
+  void copy_encoded(dim begin, dim end, std::byte* encoded) const;
+  // The pages of target rows [begin, end) were read for the last time.
+  void release(dim begin, dim end) const;
+
+ private:
+  dim source_row(dim row) const { return out_.rows_from.empty() ? row : out_.rows_from[std::size_t(row)]; }
+  void load_row(dim row, bool dither, float* values) const;
+  void load_transposed(dim begin, dim end, bool dither, float* values) const;
+  void load_rows(dim begin, dim end, bool dither, float* values) const;
+  void decode(dim source_row, bool dither, float* values) const;
+
+  const Model& model_;
+  const ModelTensor& in_;
+  const ExportTensor& out_;
+  bool dithered_;
+  std::uint64_t seed_;
+  dim source_row_bytes_;
+};
+
+// "(row, column) = value" of the first value that is not finite, or empty.
+std::string first_not_finite(const float* values, dim rows, dim cols, dim first_row);
+
+}  // namespace pith
