@@ -13,6 +13,15 @@
 
 namespace pith {
 
+// How ggml stores one of its types: `block` values in `block_bytes` bytes.
+struct GgufType {
+  int id;
+  std::string_view name;  // "Q4_K"
+  dim block;
+  dim block_bytes;
+};
+const GgufType* gguf_type(int id);  // null when unknown to ggml or removed from it
+
 // Array of one element type; strings and numbers only (ggml refuses nested arrays).
 struct GgufArray;
 using GgufValue = std::variant<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::uint32_t, std::int32_t,
@@ -23,6 +32,7 @@ struct GgufArray {  // the variant's order is GGUF's type ids, so index() == typ
                std::vector<bool>, std::vector<std::string>, std::monostate, std::vector<std::uint64_t>,
                std::vector<std::int64_t>, std::vector<double>>
       values;
+  bool operator==(const GgufArray&) const = default;
 };
 
 // Ordered metadata. Getters by key; integers convert between widths when the value fits. `get_*` throws
@@ -39,8 +49,8 @@ class GgufMeta {
   const std::string& get_string(std::string_view key) const;
   std::string find_string(std::string_view key, std::string_view otherwise) const;
   const std::vector<std::string>& get_strings(std::string_view key) const;
-  std::vector<std::int64_t> find_ints(
-      std::string_view key) const;                             // any integer array (or scalar, as one); empty if absent
+  // Any array of integers or bools (or a scalar, as one element); empty if absent.
+  std::vector<std::int64_t> find_ints(std::string_view key) const;
   std::vector<float> find_floats(std::string_view key) const;  // f32/f64 array; empty if absent
 
   void set(std::string key, GgufValue value);  // replaces, or appends
