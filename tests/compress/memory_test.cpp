@@ -1,0 +1,52 @@
+#include "compress/memory.h"
+
+#include "tests/compress/pipeline_support.h"
+
+namespace pith::test {
+
+namespace {
+
+// Peak resident bytes of a child that compresses this model, and what the preflight had said.
+struct Peak {
+  dim measured = 0, predicted = 0;
+};
+
+Peak peak_of(const GeneratedModel& m) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", m);
+  in_child([&] {
+    const Outcome outcome = run(source, recipe_for("q4_0"), temp.path / "out.gguf");
+    std::ofstream(temp.path / "peak") << outcome.peak_ram_bytes << " " << outcome.preflight.peak_ram_bytes;
+  });
+  Peak peak;
+  std::ifstream(temp.path / "peak") >> peak.measured >> peak.predicted;
+  return peak;
+}
+
+}  // namespace
+
+TEST(Memory, DoesNotGrowWithDepth) {
+  GeneratedModel m{.layers = 6, .hidden = 256, .ffn = 1024, .dtype = "BF16"};  // 2 MB a layer
+  const Peak shallow = peak_of(m);
+  m.layers = 60;
+  const Peak deep = peak_of(m);
+  ASSERT_GT(shallow.measured, 0);
+  ASSERT_GT(deep.measured, 0);
+  EXPECT_LT(deep.measured - shallow.measured, dim(16) << 20);  // the file has grown by 106 MB
+  const dim block_bytes = dim(4) * (256 * 256 * 3 + 3 * 256 * 1024), embedding_bytes = dim(4) * 96 * 256;
+  EXPECT_LT(deep.measured, block_bytes + embedding_bytes + (dim(200) << 20));
+  EXPECT_LE(deep.measured, deep.predicted);
+  EXPECT_LE(shallow.measured, shallow.predicted);
+}
+
+TEST(Memory, SeesWhatThisProcessTouches) {
+  const dim before = peak_ram_bytes();
+  ASSERT_GT(before, 0);
+  EXPECT_LE(current_ram_bytes(), before);
+  std::vector<char> touched(std::size_t(64) << 20, 1);
+  EXPECT_GT(touched.back(), 0);
+  EXPECT_GE(peak_ram_bytes(), current_ram_bytes());
+  EXPECT_GE(peak_ram_bytes() - before, dim(32) << 20);
+}
+
+}  // namespace pith::test

@@ -1,0 +1,145 @@
+// What every registered method must do with every quantized format, whatever it is.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "compress/method.h"
+#include "compress/policy.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "core/rng.h"
+
+namespace pith {
+
+namespace {
+
+constexpr dim kRows = 6, kCols = 512;
+
+std::vector<float> random_matrix(std::uint64_t seed) {
+  Rng rng(seed);
+  std::vector<float> x(kRows * kCols);
+  for (float& v : x) v = float(rng.normal()) * 0.05f;
+  return x;
+}
+
+std::vector<std::byte> compressed(const Method& method, const Format& f, const std::vector<float>& x,
+                                  const std::vector<std::string>& options = {}, const float* importance = nullptr) {
+  const std::size_t size = std::size_t(kRows * row_bytes(f, kCols));
+  std::vector<std::byte> out(size + 64, std::byte(0xa5));  // with a guard
+  method.layer({x.data(), kRows, kCols, &f, importance, out.data()}, Options(method.name, method.options, options));
+  for (std::size_t i = size; i < out.size(); ++i) EXPECT_EQ(out[i], std::byte(0xa5)) << "wrote past the end";
+  out.resize(size);
+  return out;
+}
+
+std::vector<float> decoded(const Format& f, const std::vector<std::byte>& bytes) {
+  std::vector<float> out(kRows * kCols);
+  for (dim r = 0; r < kRows; ++r) f.decode(f, bytes.data() + r * row_bytes(f, kCols), kCols, out.data() + r * kCols);
+  return out;
+}
+
+double squared_error(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += double(a[i] - b[i]) * (a[i] - b[i]);
+  return sum;
+}
+
+struct Case {
+  const Method* method;
+  const Format* format;
+};
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  for (const Method* m : all_methods())
+    for (const Format* f : all_formats())
+      if (m->layer && !is_dense(*f) && fits(*f, kCols)) cases.push_back({m, f});
+  return cases;
+}
+
+class MethodContract : public ::testing::TestWithParam<Case> {
+ protected:
+  const Method& method() const { return *GetParam().method; }
+  const Format& format() const { return *GetParam().format; }
+};
+
+}  // namespace
+
+TEST_P(MethodContract, ZeroRowsStayZero) {
+  auto x = random_matrix(1);
+  std::fill(x.begin() + kCols, x.begin() + 2 * kCols, 0.0f);
+  const auto y = decoded(format(), compressed(method(), format(), x));
+  for (dim c = 0; c < kCols; ++c) ASSERT_EQ(y[std::size_t(kCols + c)], 0.0f) << c;
+  EXPECT_GT(squared_error(y, std::vector<float>(y.size())), 0);  // the other rows are not
+}
+
+// Some grids (powers of two times 1, 1.5, 2, 3, 4, 6) are a sixth away from a constant at worst.
+TEST_P(MethodContract, ConstantRowsStayNearlyConstant) {
+  for (const float constant : {0.37f, -0.37f}) {
+    const std::vector<float> x(kRows * kCols, constant);
+    for (const float v : decoded(format(), compressed(method(), format(), x)))
+      ASSERT_NEAR(v, constant, 0.17f * std::fabs(constant));
+  }
+}
+
+TEST_P(MethodContract, OutlierSurvivesAndStaysFinite) {
+  auto x = random_matrix(2);
+  x[kCols + 7] = 50.0f;
+  const auto y = decoded(format(), compressed(method(), format(), x));
+  for (const float v : y) ASSERT_TRUE(std::isfinite(v));
+  EXPECT_NEAR(y[kCols + 7], 50.0f, 50.0f * 0.2f);
+}
+
+TEST_P(MethodContract, SameBytesForAnyNumberOfThreads) {
+  const auto x = random_matrix(3);
+  const int before = num_threads();
+  set_num_threads(1);
+  const auto one = compressed(method(), format(), x);
+  for (const int threads : {2, 7}) {
+    set_num_threads(threads);
+    EXPECT_EQ(compressed(method(), format(), x), one) << threads;
+  }
+  set_num_threads(before);
+}
+
+TEST_P(MethodContract, StatedBitsAreMeasuredBytes) {
+  EXPECT_DOUBLE_EQ(bits_per_weight(format(), kCols) * double(kCols) / 8, double(row_bytes(format(), kCols)));
+  EXPECT_EQ(dim(compressed(method(), format(), random_matrix(4)).size()), kRows * row_bytes(format(), kCols));
+}
+
+TEST_P(MethodContract, NotWorseThanPlainRangesAtEqualSize) {
+  const auto x = random_matrix(5);
+  const Method& rtn = method_or_throw("rtn");
+  const double plain = squared_error(x, decoded(format(), compressed(rtn, format(), x, {"range=minmax"})));
+  const double own = squared_error(x, decoded(format(), compressed(method(), format(), x)));
+  EXPECT_GT(plain, 0);
+  EXPECT_LE(own, plain * 1.0001);
+}
+
+TEST_P(MethodContract, LeavesTheSourceAlone) {
+  const auto x = random_matrix(6);
+  const auto copy = x;
+  compressed(method(), format(), x);
+  EXPECT_EQ(x, copy);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MethodContract, ::testing::ValuesIn(all_cases()), [](const auto& case_info) {
+  return std::string(case_info.param.method->name) + "_" + std::string(case_info.param.format->name);
+});
+
+TEST(Methods, HaveNamesFamiliesAndDefaultsThatTheirOptionsAllow) {
+  ASSERT_FALSE(all_methods().empty());
+  for (const Method* m : all_methods()) {
+    EXPECT_EQ(&method_or_throw(m->name), m);
+    EXPECT_FALSE(m->family.empty());
+    EXPECT_FALSE(m->summary.empty());
+    EXPECT_FALSE(m->paper.empty());
+    std::vector<std::string> given;
+    for (const OptionSpec& spec : m->options) given.push_back(fmt::format("{}={}", spec.name, spec.default_value));
+    EXPECT_NO_THROW(Options(m->name, m->options, given)) << m->name;
+  }
+  EXPECT_THROW(method_or_throw("no-such-method"), Error);
+}
+
+}  // namespace pith
