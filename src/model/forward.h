@@ -41,13 +41,25 @@ struct Chunk {
 class LinearObserver {
  public:
   virtual ~LinearObserver() = default;
+  // Long inputs come in several calls, one after another.
   virtual void linear_input(Role role, dim layer, const float* x, dim rows, dim cols) = 0;
+};
+
+// What the forward pass needs of a model; views. `of` a Model, or made by hand.
+struct Network {
+  const Config* config = nullptr;
+  Linear embed, pos_embed, lm_head;
+  Norm output_norm;
+  std::span<const Block> blocks;
+  static Network of(const Model& model);
 };
 
 class Forward {
  public:
   // Holds the workspaces (reused between calls); not to be used from two threads at once.
-  explicit Forward(const Model& model);
+  // Error(input) when a matrix has not the shape that the choices ask for, or the model has experts.
+  explicit Forward(const Network& network);
+  explicit Forward(const Model& model) : Forward(Network::of(model)) {}
   ~Forward();
   // Appends the chunks' tokens to the cache (Error(input) when one would pass its capacity, or a token
   // is outside the vocabulary) and calls sink(first_row, logits, rows) on successive pieces of the wanted

@@ -45,7 +45,7 @@ void attend(const AttentionShape& s, const QueryRun& run, dim kv_head, const Lan
             const Scratch& scratch) {
   const dim width = s.heads * s.head_dim;
   for (dim i = 0; i < kLanes; ++i) {
-    const float* from = q + lanes.row[i] * width + lanes.head[i] * s.head_dim;
+    const float* from = q + lanes.row[i] * s.q_stride + lanes.head[i] * s.head_dim;
     for (dim d = 0; d < s.head_dim; ++d) scratch.queries[d * kLanes + i] = from[d] * s.scale;
   }
   const auto [least, most] = std::minmax_element(lanes.position, lanes.position + kLanes);

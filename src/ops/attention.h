@@ -20,6 +20,7 @@ struct QueryRun {
 struct AttentionShape {
   dim heads = 0, kv_heads = 0, head_dim = 0;
   dim capacity = 0;
+  dim q_stride = 0;
   float scale = 1;
   float softcap = 0;  // 0: none
   dim window = 0;     // a query sees its own and the window - 1 positions before; 0: all
@@ -27,7 +28,7 @@ struct AttentionShape {
 
 class Attention {
  public:
-  // out and q: (rows, heads * head_dim).
+  // q: (rows, heads * head_dim), row i at q + i * q_stride; out likewise, dense.
   void run(const AttentionShape& shape, std::span<const QueryRun> runs, const float* q, float* out);
   dim size_bytes() const { return scratch_.size_bytes(); }
 

@@ -1,0 +1,81 @@
+#include "core/error.h"
+#include "model/forward_layers.h"
+#include "model/forward_rope.h"
+
+namespace pith {
+
+namespace {
+
+void check_matrix(const Linear& linear, const char* name, dim layer, dim rows, dim cols) {
+  if (!linear.weight) throw input_error("model", "expected a matrix {} in layer {}, got none", name, layer);
+  const dim r = weight_rows(*linear.weight), c = weight_cols(*linear.weight);
+  if (r != rows || c != cols)
+    throw input_error("model", "expected {} of layer {} to be {} x {}, got {} x {}", name, layer, rows, cols, r, c);
+}
+
+void check_sizes(const Config& c) {
+  const auto positive = [](dim v, const char* name) {
+    if (v < 1 || v > (dim(1) << 31)) throw input_error("model", "expected {} in 1 ... 2^31, got {}", name, v);
+  };
+  positive(c.vocab, "vocabulary size");
+  positive(c.hidden, "hidden size");
+  positive(c.layers, "layers");
+  positive(c.heads, "heads");
+  positive(c.kv_heads, "key-value heads");
+  positive(c.head_dim, "head size");
+  positive(c.ffn, "feed-forward size");
+  if (c.heads % c.kv_heads != 0)
+    throw input_error("model", "expected heads to be a multiple of key-value heads, got {} and {}", c.heads,
+                      c.kv_heads);
+  if (c.sliding_window < 0 || c.sliding_window > (dim(1) << 30))
+    throw input_error("model", "expected a sliding window of 0 ... 2^30, got {}", c.sliding_window);
+  if (!c.rope.on) return;
+  const RopeChoice rope = rope_choice(c, false);
+  if (rope.dims < 2 || rope.dims % 2 != 0 || rope.dims > c.head_dim)
+    throw input_error("model", "expected an even number of rotated dimensions up to {}, got {}", c.head_dim, rope.dims);
+  if (!(rope.base > 0) || !(rope.factor > 0))
+    throw input_error("model", "expected positive rope base and factor, got {} and {}", rope.base, rope.factor);
+  if (!rope.divisors.empty() && dim(rope.divisors.size()) != rope.dims / 2)
+    throw input_error("model", "expected {} rope factors, got {}", rope.dims / 2, rope.divisors.size());
+}
+
+void check_block(const Config& c, const Block& b, dim l) {
+  const dim q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  if (b.qkv.weight) {
+    check_matrix(b.qkv, "attn_qkv", l, q + 2 * kv, c.hidden);
+  } else {
+    check_matrix(b.q, "attn_q", l, q, c.hidden);
+    check_matrix(b.k, "attn_k", l, kv, c.hidden);
+    check_matrix(b.v, "attn_v", l, kv, c.hidden);
+  }
+  check_matrix(b.o, "attn_o", l, c.hidden, q);
+  if (b.gate_up.weight) {
+    check_matrix(b.gate_up, "ffn_gate_up", l, 2 * c.ffn, c.hidden);
+  } else {
+    if (c.gated) check_matrix(b.gate, "ffn_gate", l, c.ffn, c.hidden);
+    check_matrix(b.up, "ffn_up", l, c.ffn, c.hidden);
+  }
+  check_matrix(b.down, "ffn_down", l, c.hidden, c.ffn);
+}
+
+}  // namespace
+
+void check_network(const Network& n) {
+  PITH_CHECK(n.config);
+  const Config& c = *n.config;
+  if (c.experts > 0)
+    throw Error(Blame::input, "model", fmt::format("expected a dense model, got one with {} experts", c.experts),
+                "models with experts can be inspected, not run");
+  check_sizes(c);
+  if (dim(n.blocks.size()) != c.layers)
+    throw input_error("model", "expected {} blocks, got {}", c.layers, n.blocks.size());
+  if (!n.embed.weight || !n.lm_head.weight) throw input_error("model", "expected an embedding and a head, got none");
+  check_matrix(n.embed, "embed", -1, c.vocab, c.hidden);
+  check_matrix(n.lm_head, "lm_head", -1, c.vocab, c.hidden);
+  if (n.pos_embed.weight && weight_cols(*n.pos_embed.weight) != c.hidden)
+    throw input_error("model", "expected position embeddings of width {}, got {}", c.hidden,
+                      weight_cols(*n.pos_embed.weight));
+  for (dim l = 0; l < c.layers; ++l) check_block(c, n.blocks[std::size_t(l)], l);
+}
+
+}  // namespace pith

@@ -1,0 +1,65 @@
+// The blocks of the forward pass over one piece of tokens, with the workspaces they share.
+#pragma once
+#include "model/forward.h"
+#include "model/forward_piece.h"
+#include "ops/attention.h"
+#include "ops/linear.h"
+#include "ops/rope.h"
+
+namespace pith {
+
+class Layers {
+ public:
+  explicit Layers(const Network& network);  // keeps the network's views; checks the shapes
+
+  // Runs all blocks over a piece whose tokens lie in the cache at their positions afterwards. Returns the hidden
+  // states, (rows, hidden), before the output norm: of the wanted rows only, or of all rows where there is an
+  // observer.
+  float* run(KvCache& cache, const Piece& piece, LinearObserver* observer);
+
+  // y (n, rows of the weight) = or += x W^T + bias, seen by the observer first.
+  struct Product {
+    const Linear* linear;
+    Role role;
+    const float* x;
+    dim n;
+    float* y;
+    dim y_stride = 0;  // 0: dense
+    bool add = false;
+  };
+  void multiply(const Product& product, dim layer, LinearObserver* observer);
+  // Where the norm is absent the input is copied. `where` names the place in the Error for values not finite.
+  void normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where);
+
+  dim max_rows() const { return max_rows_; }
+  dim workspace_bytes() const;
+
+ private:
+  struct Pass;  // what is the same for all layers of a run
+  void embed(const Piece& piece);
+  void fill_ropes(const KvCache& cache, const Piece& piece);
+  void layer(Pass& pass, dim l);
+  const float* attention_inputs(Pass& pass, dim l, const float* normed);
+  void store_heads(Pass& pass, dim l, float* k, const float* v, dim stride);
+  void turn_queries(const Pass& pass, dim l, float* q, dim stride);
+  void attend(Pass& pass, dim l, const float* q);
+  void feed_forward(Pass& pass, dim l, const float* normed);
+  void add_to_residual(Pass& pass, dim l, const Linear& linear, Role role, const float* x, const Norm& post);
+  void keep_wanted(Pass& pass, float* rows, dim width);
+  bool slides(dim layer) const;
+  const RopeTable& rope_of(dim layer) const;
+
+  Network net_;
+  const Config& config_;
+  dim q_width_, kv_width_, max_rows_;
+  Buffer x_, normed_, normed_ffn_, q_, k_, v_, attended_, branch_, gate_, up_, active_;
+  LinearWorkspace linear_;
+  Attention attention_;
+  RopeTable rope_, sliding_rope_;
+  std::vector<QueryRun> queries_;
+};
+
+// Error(input) unless each matrix has the shape that the choices ask for.
+void check_network(const Network& network);
+
+}  // namespace pith
