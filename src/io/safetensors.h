@@ -46,14 +46,15 @@ dim dtype_bits(std::string_view dtype);  // 0 when unknown
 
 struct ShardLayout {
   std::string file_name;             // model.safetensors, or model-00001-of-00003.safetensors
-  std::vector<std::size_t> tensors;  // indices into the tensors given
+  std::vector<std::size_t> tensors;  // indices into the tensors given, in file order
   FileLayout layout;                 // offsets in the order of `tensors`
 };
 struct SafetensorsLayout {
   std::vector<ShardLayout> shards;
   std::string index_json;  // model.safetensors.index.json; empty when there is one shard
 };
-// In the order given (block by block), split where a shard would pass max_shard_bytes.
+// Split in the order given (block by block), where a shard would pass max_shard_bytes. Within a shard the wider
+// dtypes come first, each in the order given, so that every tensor is aligned; the format allows no padding.
 SafetensorsLayout safetensors_layout(std::span<const SafeTensor> tensors, dim max_shard_bytes);
 
 }  // namespace pith
