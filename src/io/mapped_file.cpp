@@ -10,31 +10,21 @@
 #include <utility>
 
 #include "core/error.h"
+#include "io/descriptor.h"
 
 namespace pith {
 
-namespace {
-
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) close(fd);
-  }
-};
-
-}  // namespace
-
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0)
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file)
     throw environment_error(path.string(), "expected a readable file, opening it failed: {}", std::strerror(errno));
   struct stat status {};
-  if (fstat(file.fd, &status) != 0)
+  if (fstat(file.get(), &status) != 0)
     throw environment_error(path.string(), "expected a readable file, its size is unknown: {}", std::strerror(errno));
   if (!S_ISREG(status.st_mode)) throw environment_error(path.string(), "expected a plain file, got a folder or device");
   size_ = status.st_size;
   if (size_ == 0) return;
-  void* p = mmap(nullptr, std::size_t(size_), PROT_READ, MAP_PRIVATE, file.fd, 0);
+  void* p = mmap(nullptr, std::size_t(size_), PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (p == MAP_FAILED)
     throw environment_error(path.string(), "mapping {} bytes failed: {}", size_, std::strerror(errno));
   data_ = static_cast<const std::byte*>(p);
