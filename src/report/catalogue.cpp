@@ -1,0 +1,106 @@
+#include "report/catalogue.h"
+
+#include <fmt/format.h>
+
+#include "compress/method.h"
+#include "report/json_values.h"
+#include "report/table.h"
+
+namespace pith::report {
+namespace {
+
+constexpr dim kUsualRow = 4096;  // bits per weight of formats whose block is the row are those of such a row
+
+std::string block_of(const Format& format) { return format.block > 0 ? fmt::format("{}", format.block) : "row"; }
+
+double bits_of(const Format& format) {
+  const dim cols = format.block > 0 ? format.block : kUsualRow;
+  return bits_per_weight(format, cols);
+}
+
+Table format_table() {
+  Table table;
+  table.columns = {{"format", false}, {"bits", true}, {"block", true}, {"falls back to", false}, {"", false}};
+  for (const Format* f : all_formats())
+    table.rows.push_back({std::string(f->name), fmt::format("{:.4g}", bits_of(*f)), block_of(*f),
+                          std::string(f->fallback), std::string(f->summary)});
+  return table;
+}
+
+std::string allowed(const OptionSpec& option) {
+  if (option.choices.empty()) return fmt::format("{:g} to {:g}", option.low, option.high);
+  return fmt::format("{}", fmt::join(option.choices, ", "));
+}
+
+Table option_table(const Method& method) {
+  Table table;
+  table.columns = {{"option", false}, {"default", false}, {"allowed", false}, {"", false}};
+  for (const OptionSpec& o : method.options)
+    table.rows.push_back({std::string(o.name), std::string(o.default_value), allowed(o), std::string(o.help)});
+  return table;
+}
+
+Json json_of(const OptionSpec& o) {
+  Json value = {{"name", o.name}, {"default", o.default_value}, {"help", o.help}};
+  if (o.choices.empty()) {
+    value["low"] = o.low;
+    value["high"] = o.high;
+  } else {
+    value["choices"] = o.choices;
+  }
+  return value;
+}
+
+}  // namespace
+
+std::string formats_text() { return text_table(format_table()); }
+std::string formats_markdown() { return markdown_table(format_table()); }
+
+std::string formats_json() {
+  Json formats = Json::array();
+  for (const Format* f : all_formats())
+    formats.push_back({{"name", f->name},
+                       {"summary", f->summary},
+                       {"bits_per_weight", bits_of(*f)},
+                       {"block", f->block},
+                       {"fallback", f->fallback},
+                       {"gguf_type", f->gguf_type >= 0 ? Json(f->gguf_type) : Json(nullptr)},
+                       {"integer_group_bits", f->int_group.bits}});
+  return text_of(formats);
+}
+
+std::string methods_text() {
+  std::string out;
+  for (const Method* m : all_methods()) {
+    if (!out.empty()) out += '\n';
+    out += fmt::format("{} ({}): {}\n{}\n", m->name, m->family, m->summary, m->paper);
+    if (!m->options.empty()) out += text_table(option_table(*m));
+  }
+  return out;
+}
+
+std::string methods_markdown() {
+  std::string out;
+  for (const Method* m : all_methods()) {
+    if (!out.empty()) out += '\n';
+    out += fmt::format("## {}\n\n{} ({}). From: {}.\n", m->name, m->summary, m->family, m->paper);
+    if (!m->options.empty()) out += '\n' + markdown_table(option_table(*m));
+  }
+  return out;
+}
+
+std::string methods_json() {
+  Json methods = Json::array();
+  for (const Method* m : all_methods()) {
+    Json options = Json::array();
+    for (const OptionSpec& option : m->options) options.push_back(json_of(option));
+    methods.push_back({{"name", m->name},
+                       {"family", m->family},
+                       {"summary", m->summary},
+                       {"paper", m->paper},
+                       {"options", std::move(options)}});
+  }
+  return text_of(methods);
+}
+
+}  // namespace pith::report

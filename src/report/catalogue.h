@@ -1,0 +1,14 @@
+// The tables of formats and methods, for the command line and the documents.
+#pragma once
+#include <string>
+
+namespace pith::report {
+
+std::string formats_text();
+std::string formats_markdown();
+std::string formats_json();
+std::string methods_text();
+std::string methods_markdown();
+std::string methods_json();
+
+}  // namespace pith::report

@@ -1,0 +1,19 @@
+// Sizes of a plan or of an output, by what the tensors do.
+#pragma once
+#include "compress/pipeline.h"
+
+namespace pith::report {
+
+struct Share {
+  dim tensors = 0, parameters = 0, bytes_before = 0, bytes_after = 0;
+  double bits_before() const { return parameters > 0 ? 8.0 * double(bytes_before) / double(parameters) : 0; }
+  double bits_after() const { return parameters > 0 ? 8.0 * double(bytes_after) / double(parameters) : 0; }
+};
+
+// Bits per weight count the scales: stored bytes over parameters. The files' headers are not in these.
+struct Sizes {
+  Share linears, embeddings, others, all;
+};
+Sizes sizes_of(const Preflight& preflight);
+
+}  // namespace pith::report

@@ -1,0 +1,93 @@
+#include "report/table.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace pith::report {
+namespace {
+
+std::size_t width_of(const std::string& text) {
+  return std::size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t width, bool right) {
+  const std::string space(width - std::min(width, width_of(text)), ' ');
+  return right ? space + text : text + space;
+}
+
+std::vector<std::size_t> widths_of(const Table& table) {
+  std::vector<std::size_t> widths;
+  for (const Column& column : table.columns) widths.push_back(width_of(column.title));
+  for (const auto& row : table.rows) {
+    PITH_CHECK(row.size() == table.columns.size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  return widths;
+}
+
+std::vector<std::string> titles_of(const Table& table) {
+  std::vector<std::string> titles;
+  for (const Column& column : table.columns) titles.push_back(column.title);
+  return titles;
+}
+
+std::string escaped(const std::string& cell) {
+  std::string out;
+  for (const char c : cell) {
+    if (c == '|') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string text_table(const Table& table) {
+  const auto widths = widths_of(table);
+  std::string out;
+  const auto add_line = [&](const std::vector<std::string>& cells) {
+    std::string line;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (i > 0) line += "  ";
+      line += padded(cells[i], widths[i], table.columns[i].right);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + '\n';
+  };
+  add_line(titles_of(table));
+  for (const auto& row : table.rows) add_line(row);
+  return out;
+}
+
+std::string markdown_table(const Table& table) {
+  std::string out;
+  const auto add_line = [&](const std::vector<std::string>& cells) {
+    PITH_CHECK(cells.size() == table.columns.size());
+    out += '|';
+    for (const auto& cell : cells) out += ' ' + escaped(cell) + " |";
+    out += '\n';
+  };
+  add_line(titles_of(table));
+  out += '|';
+  for (const Column& column : table.columns) out += column.right ? "---:|" : "---|";
+  out += '\n';
+  for (const auto& row : table.rows) add_line(row);
+  return out;
+}
+
+std::string text_facts(const Facts& facts) {
+  std::size_t width = 0;
+  for (const auto& [name, value] : facts) width = std::max(width, width_of(name));
+  std::string out;
+  for (const auto& [name, value] : facts) out += padded(name, width, false) + "  " + value + '\n';
+  return out;
+}
+
+std::string markdown_facts(const Facts& facts) {
+  Table table{.columns = {{"", false}, {"", false}}, .rows = {}};
+  for (const auto& [name, value] : facts) table.rows.push_back({name, value});
+  return markdown_table(table);
+}
+
+}  // namespace pith::report

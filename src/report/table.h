@@ -1,0 +1,27 @@
+// One table, as aligned text or as Markdown.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace pith::report {
+
+struct Column {
+  std::string title;
+  bool right = false;  // numbers
+};
+
+struct Table {
+  std::vector<Column> columns;
+  std::vector<std::vector<std::string>> rows;  // a cell a column
+};
+
+// Columns two spaces apart, no space at line ends; widths count characters of UTF-8, not bytes.
+std::string text_table(const Table& table);
+std::string markdown_table(const Table& table);
+
+// "name   value" lines with the values in one column.
+using Facts = std::vector<std::pair<std::string, std::string>>;
+std::string text_facts(const Facts& facts);
+std::string markdown_facts(const Facts& facts);  // a two-column table
+
+}  // namespace pith::report
