@@ -1,0 +1,125 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "eval/perplexity.h"
+#include "io/files.h"
+#include "report/human.h"
+#include "report/json.h"
+#include "report/text.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct EvalArguments {
+  std::vector<std::string> models;
+  std::string against, text, protocol = "llamacpp-512";
+  dim windows = 0;
+  bool json = false;
+};
+
+// One evaluated model: alone, or with its divergence from the base.
+struct Row {
+  std::string path;
+  dim file_bytes = 0;
+  EvalResult result;
+  std::optional<Divergence> divergence;
+};
+
+std::vector<Row> run(const EvalArguments& a) {
+  const std::string text = read_text_file(a.text);
+  EvalOptions options;
+  options.protocol = a.protocol;
+  options.max_windows = a.windows;
+  std::optional<Model> base;
+  if (!a.against.empty()) base = Model::open(a.against);
+  std::vector<Row> rows;
+  for (const auto& path : a.models) {
+    const Model model = Model::open(path);
+    Row row{path, model.file_bytes(), {}, {}};
+    if (base) {
+      Comparison comparison = compare(model, *base, text, options, terminal_progress());
+      row.result = std::move(comparison.model);
+      row.divergence = std::move(comparison.divergence);
+    } else {
+      row.result = evaluate(model, text, options, terminal_progress());
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string as_json(const EvalArguments& a, const std::vector<Row>& rows) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const Row& row : rows) {
+    nlohmann::ordered_json item = {{"model", row.path}, {"file_bytes", row.file_bytes}, {"text", a.text}};
+    if (row.divergence) item["against"] = a.against;
+    item.update(nlohmann::ordered_json::parse(row.divergence ? report::to_json(Comparison{row.result, *row.divergence})
+                                                             : report::to_json(row.result)));
+    out.push_back(item);
+  }
+  return out.dump(2) + "\n";
+}
+
+std::string share(const Interval& i) { return report::plus_minus(100 * i.mean, 100 * i.half_width, 2); }
+
+// Several models side by side; the base, where there is one, is the first row.
+std::string as_table(const EvalArguments& a, const std::vector<Row>& rows) {
+  report::Table table;
+  table.columns = {{"model", false}, {"size", true}, {"perplexity", true}, {"bits per byte", true}};
+  if (rows[0].divergence)
+    for (const char* title : {"KL divergence", "same top token %", "RMS delta p %"})
+      table.columns.push_back({title, true});
+  const auto add = [&](const std::string& path, const std::string& size, const EvalResult& r, const Divergence* d) {
+    std::vector<std::string> cells = {std::filesystem::path(path).lexically_normal().string(), size,
+                                      report::plus_minus(r.perplexity.mean, r.perplexity.half_width, 3),
+                                      fmt::format("{:.4f}", r.bits_per_byte.mean)};
+    if (d)
+      for (const auto& cell :
+           {report::plus_minus(d->kl.mean, d->kl.half_width, 5), share(d->top1_agreement), share(d->rms_delta_p)})
+        cells.push_back(cell);
+    cells.resize(table.columns.size());
+    table.rows.push_back(std::move(cells));
+  };
+  if (rows[0].divergence)
+    add(a.against, report::human_bytes(Model::open(a.against).file_bytes()), rows[0].divergence->base, nullptr);
+  for (const Row& row : rows)
+    add(row.path, report::human_bytes(row.file_bytes), row.result, row.divergence ? &*row.divergence : nullptr);
+  return report::text_table(table) + "\n" + rows[0].result.protocol + ": " + rows[0].result.conditions + "\n";
+}
+
+void set_up(CLI::App& app) {
+  auto a = std::make_shared<EvalArguments>();
+  app.add_option("models", a->models, "Hugging Face folders or .gguf files")->required();
+  app.add_option("--text", a->text, "the text to predict, UTF-8")->required();
+  app.add_option("--against", a->against, "the original: also report the divergence from it");
+  std::string protocols;
+  for (const Protocol& p : all_protocols()) protocols += fmt::format("\n{:>14}  {}", p.name, p.summary);
+  app.add_option("--protocol", a->protocol, "how windows are cut and what counts:" + protocols)->capture_default_str();
+  app.add_option("--windows", a->windows, "only the first N windows (0: all)")->check(CLI::NonNegativeNumber);
+  app.add_flag("--json", a->json, "machine-readable output");
+  add_threads(app);
+  app.callback([a] {
+    protocol_or_throw(a->protocol);
+    const std::vector<Row> rows = run(*a);
+    terminal_progress().end();
+    if (a->json) return print(as_json(*a, rows));
+    if (rows.size() > 1) return print(as_table(*a, rows));
+    print(rows[0].divergence ? report::comparison_text(Comparison{rows[0].result, *rows[0].divergence})
+                             : report::eval_text(rows[0].result));
+  });
+}
+
+}  // namespace
+
+extern const Command eval_command;
+const Command eval_command = {"eval", "measure perplexity, and the divergence from the original",
+                              "  pith eval model.gguf --text wikitext2.test.raw --protocol gptq-2048\n"
+                              "  pith eval small.gguf --against original/ --text text.txt\n"
+                              "  pith eval q4.gguf q5.gguf q8.gguf --against original/ --text text.txt --json",
+                              set_up};
+
+}  // namespace pith::cli

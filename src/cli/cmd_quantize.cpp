@@ -1,0 +1,32 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/compress_options.h"
+
+namespace pith::cli {
+
+static void set_up(CLI::App& app) {
+  auto options = std::make_shared<CompressOptions>();
+  add_compress_options(app, *options);
+  app.add_option("-m,--method", options->method, "how values are chosen (see: pith methods)")->capture_default_str();
+  app.add_option("--set", options->set, "an option of the method, NAME=VALUE, e.g. --set range=minmax");
+  app.add_option("--importance", options->importance, "importance of the input features: a llama.cpp imatrix file");
+  app.add_flag("--no-fallback", options->no_fallback, "fail where a format does not fit a shape");
+  app.add_flag("--allow-requantize", options->allow_requantize, "accept a source that is quantized already");
+  app.callback([options] {
+    const Model model = Model::open(options->model);
+    run_job(*options, make_job(*options, model), model);
+  });
+}
+
+extern const Command quantize_command;
+const Command quantize_command = {
+    "quantize", "store a model's weights in fewer bits, and report what it cost",
+    "  pith quantize SmolLM2-135M/ --format q4_0\n"
+    "  pith quantize model.gguf --format q4_k --dry-run\n"
+    "  pith quantize model/ --format int4_g128 --to hf -o model-int4/\n"
+    "  pith quantize model/ --format q3_k --override 'attn_v|ffn_down=q5_k' --importance model.imatrix",
+    set_up};
+
+}  // namespace pith::cli

@@ -1,0 +1,38 @@
+// What `quantize` and `convert` have in common: the recipe's options, the target, the limits, and the run.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "compress/pipeline.h"
+
+namespace CLI {
+class App;
+}
+
+namespace pith::cli {
+
+struct CompressOptions {
+  std::string model, out, format, embed_format, to, method = "rtn", importance, max_ram;
+  std::vector<std::string> set, overrides;
+  bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;
+  long long dither_seed = -1;  // negative: none
+};
+
+// Options that both verbs show.
+void add_compress_options(CLI::App& app, CompressOptions& options);
+
+struct CompressJob {
+  Recipe recipe;
+  RunLimits limits;
+  Container container = Container::gguf;
+  std::filesystem::path target;
+};
+// Error(input) for unknown names. Without --to, the container is the one that can hold the format, and the
+// source's own where both can; without --out, the target stands in this folder, named after model and format.
+CompressJob make_job(const CompressOptions& options, const Model& model);
+
+// Preflight and (unless --dry-run) the run; prints the table or JSON and writes OUT.report.md and .json.
+void run_job(const CompressOptions& options, const CompressJob& job, const Model& model);
+
+}  // namespace pith::cli
