@@ -1,9 +1,14 @@
 #include "cli/compress_options.h"
 
 #include <CLI/CLI.hpp>
+#include <fstream>
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "io/files.h"
+#include "report/json.h"
+#include "report/quality.h"
+#include "report/text.h"
 
 namespace pith::cli {
 
@@ -19,6 +24,8 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_flag("--resume", o.resume, "go on with a run that was stopped");
   app.add_flag("--overwrite", o.overwrite, "replace an existing output");
   app.add_flag("--json", o.json, "machine-readable output");
+  app.add_option("--text", o.text, "then evaluate the output against the source on this text");
+  app.add_option("--protocol", o.protocol, "how (see: pith eval --help)")->capture_default_str();
   app.add_option("--max-ram", o.max_ram, "refuse when more memory is predicted, e.g. 2GB");
   add_threads(app);
 }
@@ -56,6 +63,58 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   job.container = choose_container(o, *recipe.format, model);
   job.target = o.out.empty() ? default_target(o, job.container) : std::filesystem::path(o.out);
   return job;
+}
+
+static const char* container_name(bool gguf) { return gguf ? "gguf" : "hf"; }
+
+// Written beside and renamed, so that a report is whole or absent.
+static void write_whole(const std::filesystem::path& path, const std::string& text) {
+  auto part = path;
+  part += ".part";
+  std::ofstream out(part, std::ios::binary);
+  out << text << std::flush;
+  if (!out) throw environment_error(path.string(), "the report cannot be written");
+  std::filesystem::rename(part, path);
+}
+
+static std::filesystem::path beside(std::filesystem::path target, const char* ending) {
+  target = (target / "").parent_path();  // without a slash at the end
+  if (target.extension() == ".gguf") target.replace_extension();
+  return target += ending;
+}
+
+void run_job(const CompressOptions& o, const CompressJob& job, const Model& model) {
+  if (o.dry_run) {
+    const Preflight plan = preflight(model, job.recipe, job.container, job.target);
+    return print(o.json ? report::to_json(plan) + "\n" : report::preflight_text(plan));
+  }
+  std::string text;
+  if (!o.text.empty()) {
+    protocol_or_throw(o.protocol);  // a wrong name or file is better told before the work
+    text = read_text_file(o.text);
+  }
+  report::QualityReport quality{
+      .model = o.model,
+      .output = job.target.string(),
+      .family = model.config().arch,
+      .source_container = container_name(model.is_gguf()),
+      .container = container_name(job.container == Container::gguf),
+      .source_bytes = model.file_bytes(),
+      .recipe = job.recipe,
+      .outcome = compress(model, job.recipe, job.container, job.target, job.limits, terminal_progress()),
+      .evaluations = {},
+      .comparisons = {}};
+  if (!text.empty())
+    quality.comparisons.push_back(
+        compare(Model::open(job.target), model, text, {.protocol = o.protocol}, terminal_progress()));
+  terminal_progress().end();
+  const std::string json = report::quality_json(quality);
+  write_whole(beside(job.target, ".report.json"), json);
+  write_whole(beside(job.target, ".report.md"), report::quality_markdown(quality));
+  if (o.json) return print(json);
+  std::string out = report::outcome_text(quality.outcome);
+  for (const Comparison& comparison : quality.comparisons) out += "\n" + report::comparison_text(comparison);
+  print(out + fmt::format("\nwrote {} and {}\n", job.target.string(), beside(job.target, ".report.md").string()));
 }
 
 }  // namespace pith::cli

@@ -13,7 +13,8 @@ class App;
 namespace pith::cli {
 
 struct CompressOptions {
-  std::string model, out, format, embed_format, to, method = "rtn", importance, max_ram;
+  std::string model, out, format, embed_format, to, method = "rtn", importance, max_ram, text,
+      protocol = "llamacpp-512";
   std::vector<std::string> set, overrides;
   bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;
   long long dither_seed = -1;  // negative: none
@@ -32,7 +33,8 @@ struct CompressJob {
 // source's own where both can; without --out, the target stands in this folder, named after model and format.
 CompressJob make_job(const CompressOptions& options, const Model& model);
 
-// Preflight and (unless --dry-run) the run; prints the table or JSON and writes OUT.report.md and .json.
+// Preflight and, unless --dry-run, the run, with an evaluation against the source where --text was given; prints
+// it as text or JSON, and leaves OUT.report.md and OUT.report.json beside the output.
 void run_job(const CompressOptions& options, const CompressJob& job, const Model& model);
 
 }  // namespace pith::cli

@@ -1,0 +1,36 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "report/inspect.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct InspectArguments {
+  std::string model;
+  dim context = 0;
+  bool json = false;
+};
+
+void set_up(CLI::App& app) {
+  auto a = std::make_shared<InspectArguments>();
+  app.add_option("model", a->model, "a Hugging Face folder or a .gguf file")->required();
+  app.add_option("--context", a->context, "tokens that the memory estimate is for (0: the model's own)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--json", a->json, "machine-readable output");
+  app.callback([a] {
+    const auto summary = report::summarize(Model::open(a->model), a->context);
+    print(a->json ? report::inspect_json(summary) : report::inspect_text(summary));
+  });
+}
+
+}  // namespace
+
+extern const Command inspect_command;
+const Command inspect_command = {
+    "inspect", "what is in a model: family, tensors by role, bits per weight, memory at run time",
+    "  pith inspect SmolLM2-135M/\n  pith inspect model.gguf --context 4096 --json", set_up};
+
+}  // namespace pith::cli
