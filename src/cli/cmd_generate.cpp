@@ -1,0 +1,106 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "model/generate.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct GenerateArguments {
+  std::string model, prompt;
+  GenerateOptions options;
+  bool json = false, quiet = false;
+};
+
+const char* reason_name(StopReason reason) {
+  switch (reason) {
+    case StopReason::max_tokens:
+      return "max_tokens";
+    case StopReason::context_full:
+      return "context_full";
+    case StopReason::stop_token:
+      return "stop_token";
+    case StopReason::stop_string:
+      return "stop_string";
+    case StopReason::callback:
+      return "callback";
+  }
+  return "";
+}
+
+double rate(dim tokens, double seconds) { return seconds > 0 ? double(tokens) / seconds : 0; }
+
+std::string as_json(const GenerateArguments& a, const GenerateResult& r) {
+  const nlohmann::ordered_json out = {
+      {"model", a.model},
+      {"prompt", a.prompt},
+      {"text", r.text},
+      {"tokens", r.tokens},
+      {"stop", reason_name(r.reason)},
+      {"prompt_tokens", r.prompt_tokens},
+      {"prompt_tokens_per_second", rate(r.prompt_tokens, r.prompt_seconds)},
+      {"tokens_per_second", rate(dim(r.tokens.size()), r.decode_seconds)},
+  };
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void run(GenerateArguments& a) {
+  if (a.prompt == "-") a.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+  const Model model = Model::open(a.model);
+  const std::vector<Token> prompt = model.tokenizer().encode(a.prompt);
+  const bool stream = !a.json;
+  if (stream && !a.quiet) print(a.prompt);
+  const GenerateResult result = generate(model, prompt, a.options, [&](std::string_view piece) {
+    if (stream) print(std::string(piece));
+    return true;
+  });
+  if (a.json) return print(as_json(a, result));
+  print("\n");
+  if (!a.quiet)
+    fmt::print(stderr, "[{} prompt tokens, {:.0f}/s; {} tokens, {:.1f}/s; {}]\n", result.prompt_tokens,
+               rate(result.prompt_tokens, result.prompt_seconds), result.tokens.size(),
+               rate(dim(result.tokens.size()), result.decode_seconds), reason_name(result.reason));
+}
+
+void set_up(CLI::App& app) {
+  auto a = std::make_shared<GenerateArguments>();
+  SamplerOptions& s = a->options.sampler;
+  app.add_option("model", a->model, "a Hugging Face folder or a .gguf file")->required();
+  app.add_option("prompt", a->prompt, "the text to go on from; - reads it from standard input")->required();
+  app.add_option("-n,--max-tokens", a->options.max_tokens, "tokens to write")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--context", a->options.context, "tokens of prompt and answer together (0: as needed)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("-t,--temperature", s.temperature, "0: always the most likely token")->capture_default_str();
+  app.add_option("--top-k", s.top_k, "keep the K most likely (0: all)")->capture_default_str();
+  app.add_option("--top-p", s.top_p, "keep the fewest that reach this probability")->capture_default_str();
+  app.add_option("--min-p", s.min_p, "keep those with this share of the best one's probability")->capture_default_str();
+  app.add_option("--repetition-penalty", s.repetition_penalty, "1: none")->capture_default_str();
+  app.add_option("--seed", s.seed, "the same seed gives the same text")->capture_default_str();
+  app.add_option("--stop", a->options.stop_strings, "end before this text (may be given more than once)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--ignore-end", a->options.ignore_end, "go on past end tokens");
+  app.add_flag("-q,--quiet", a->quiet, "the generated text alone");
+  app.add_flag("--json", a->json, "machine-readable output");
+  add_threads(app);
+  app.callback([a] { run(*a); });
+}
+
+}  // namespace
+
+extern const Command generate_command;
+const Command generate_command = {"generate", "go on from a prompt, streaming the text",
+                                  "  pith generate model.gguf 'Once upon a time' -n 100\n"
+                                  "  pith generate model/ 'Dear Sir,' -t 0.8 --top-p 0.95 --seed 7\n"
+                                  "  pith generate model.gguf - --json < prompt.txt",
+                                  set_up};
+
+}  // namespace pith::cli
