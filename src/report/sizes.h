@@ -15,5 +15,6 @@ struct Sizes {
   Share linears, embeddings, others, all;
 };
 Sizes sizes_of(const Preflight& preflight);
+Sizes sizes_of(const Outcome& outcome);  // bytes_after as written, not as planned
 
 }  // namespace pith::report

@@ -70,7 +70,7 @@ std::string preflight_text(const Preflight& preflight) {
 }
 
 std::string outcome_text(const Outcome& outcome) {
-  const Sizes sizes = sizes_of(outcome.preflight);
+  const Sizes sizes = sizes_of(outcome);
   const TensorOutcome* worst = nullptr;
   for (const TensorOutcome& tensor : outcome.tensors)
     if (is_linear(tensor.role) && (!worst || tensor.relative_error > worst->relative_error)) worst = &tensor;

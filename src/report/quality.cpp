@@ -1,0 +1,159 @@
+#include "report/quality.h"
+
+#include <fmt/format.h>
+
+#include "report/human.h"
+#include "report/json_values.h"
+#include "report/sizes.h"
+#include "report/text.h"
+
+namespace pith::report {
+namespace {
+
+std::string name_of(const Format* format, std::string_view otherwise) {
+  return std::string(format ? format->name : otherwise);
+}
+
+double compression_ratio(const QualityReport& report) {
+  return report.outcome.output_bytes > 0 ? double(report.source_bytes) / double(report.outcome.output_bytes) : 0;
+}
+
+std::string override_text(const Override& o) {
+  std::string roles, layers;
+  for (const Role role : o.roles) roles += (roles.empty() ? "" : "|") + std::string(role_name(role));
+  for (const dim layer : o.layers) layers += fmt::format("{}{}", layers.empty() ? "@" : ",", layer);
+  return fmt::format("{}{}={}", roles.empty() ? "*" : roles, layers, name_of(o.format, "?"));
+}
+
+std::vector<std::string> override_texts(const Recipe& recipe) {
+  std::vector<std::string> texts;
+  for (const Override& o : recipe.overrides) texts.push_back(override_text(o));
+  return texts;
+}
+
+std::string or_none(const std::vector<std::string>& texts) {
+  return texts.empty() ? std::string("none") : fmt::format("{}", fmt::join(texts, " "));
+}
+
+Facts recipe_facts(const Recipe& recipe) {
+  Facts facts;
+  facts.emplace_back("method", recipe.method);
+  facts.emplace_back("options given", or_none(recipe.method_options));
+  facts.emplace_back("format", name_of(recipe.format, "none"));
+  facts.emplace_back("format of embedding and head", name_of(recipe.embed_format, "chosen by the format"));
+  facts.emplace_back("overrides", or_none(override_texts(recipe)));
+  facts.emplace_back("importance", recipe.importance_file ? recipe.importance_file->filename().string() : "none");
+  if (recipe.dither.on) facts.emplace_back("dither", fmt::format("seed {}", recipe.dither.seed));
+  return facts;
+}
+
+std::string share_text(const Share& share) {
+  return fmt::format("{:.3f} (was {:.3f}; {} parameters in {} tensors)", share.bits_after(), share.bits_before(),
+                     human_count(share.parameters), share.tensors);
+}
+
+Facts size_facts(const QualityReport& report) {
+  const Sizes sizes = sizes_of(report.outcome);
+  Facts facts;
+  facts.emplace_back("source",
+                     fmt::format("{} ({} bytes)", human_bytes(report.source_bytes), human_count(report.source_bytes)));
+  facts.emplace_back("output", fmt::format("{} ({} bytes)", human_bytes(report.outcome.output_bytes),
+                                           human_count(report.outcome.output_bytes)));
+  facts.emplace_back("compression ratio", fmt::format("{:.3f}", compression_ratio(report)));
+  facts.emplace_back("bits per weight, linears", share_text(sizes.linears));
+  facts.emplace_back("bits per weight, embedding and head", share_text(sizes.embeddings));
+  facts.emplace_back("bits per weight, whole model", share_text(sizes.all));
+  return facts;
+}
+
+Facts run_facts(const QualityReport& report) {
+  const Outcome& outcome = report.outcome;
+  Facts facts;
+  facts.emplace_back("time", fmt::format("{} (predicted {})", human_seconds(outcome.seconds),
+                                         human_seconds(outcome.preflight.seconds)));
+  facts.emplace_back("peak memory", fmt::format("{} (predicted {})", human_bytes(outcome.peak_ram_bytes),
+                                                human_bytes(outcome.preflight.peak_ram_bytes)));
+  facts.emplace_back("sha256 of the source", outcome.source_hash);
+  facts.emplace_back("sha256 of the output", outcome.output_hash);
+  facts.emplace_back("program", "pith " PITH_VERSION);
+  return facts;
+}
+
+std::string fallbacks_markdown(const Preflight& preflight) {
+  Table table;
+  table.columns = {{"tensor", false}, {"shape", true}, {"wanted", false}, {"stored as", false}, {"why", false}};
+  for (const TensorPlan& t : preflight.tensors)
+    if (t.wanted && t.wanted != t.to)
+      table.rows.push_back({t.name, fmt::format("{} x {}", t.rows, t.cols), std::string(t.wanted->name),
+                            name_of(t.to, "left out"), t.why});
+  return table.rows.empty() ? "None.\n" : markdown_table(table);
+}
+
+std::string evaluations_markdown(const QualityReport& report) {
+  std::string out;
+  for (const Comparison& c : report.comparisons) {
+    Facts facts = eval_facts(c.model);
+    const EvalResult& base = c.divergence.base;
+    facts.emplace_back("perplexity of the source", plus_minus(base.perplexity.mean, base.perplexity.half_width, 4));
+    for (auto& fact : divergence_facts(c.divergence)) facts.push_back(std::move(fact));
+    out += fmt::format("### {}, against the source\n\n{}\n", c.model.protocol, markdown_facts(facts));
+  }
+  for (const EvalResult& e : report.evaluations)
+    out += fmt::format("### {}\n\n{}\n", e.protocol, markdown_facts(eval_facts(e)));
+  if (out.empty()) return "Not measured.\n\n";
+  return out + "Intervals hold 95 %, with windows as clusters.\n\n";
+}
+
+Json json_of_recipe(const Recipe& recipe) {
+  return {
+      {"method", recipe.method},
+      {"options", recipe.method_options},
+      {"format", name_of(recipe.format, "")},
+      {"embed_format", recipe.embed_format ? Json(recipe.embed_format->name) : Json(nullptr)},
+      {"overrides", override_texts(recipe)},
+      {"allow_fallback", recipe.allow_fallback},
+      {"allow_requantize", recipe.allow_requantize},
+      {"dither_seed", recipe.dither.on ? Json(recipe.dither.seed) : Json(nullptr)},
+      {"importance_file", recipe.importance_file ? Json(recipe.importance_file->filename().string()) : Json(nullptr)}};
+}
+
+}  // namespace
+
+std::string quality_markdown(const QualityReport& report) {
+  const Table layers = layer_errors(report.outcome);
+  std::string out = fmt::format("# {}\n\n{} ({}, {}) compressed to {}.\n\n", report.output, report.model, report.family,
+                                report.source_container, report.container);
+  out += "## Size\n\n" + markdown_facts(size_facts(report));
+  out += "\n## Quality\n\n" + evaluations_markdown(report);
+  out += "## Recipe\n\n" + markdown_facts(recipe_facts(report.recipe));
+  out += "\n## Fallbacks\n\n" + fallbacks_markdown(report.outcome.preflight);
+  out += "\n## Errors of the weights\n\nRelative error |w - w'| / |w|, and the ratio of signal to noise.\n\n" +
+         markdown_table(role_errors(report.outcome));
+  if (!layers.rows.empty()) out += '\n' + markdown_table(layers);
+  out += "\n## Run\n\n" + markdown_facts(run_facts(report));
+  return out;
+}
+
+std::string quality_json(const QualityReport& report) {
+  const Sizes sizes = sizes_of(report.outcome);
+  Json evaluations = Json::array(), comparisons = Json::array();
+  for (const EvalResult& e : report.evaluations) evaluations.push_back(json_of(e));
+  for (const Comparison& c : report.comparisons) comparisons.push_back(json_of(c));
+  return text_of({{"program", "pith " PITH_VERSION},
+                  {"model", report.model},
+                  {"output", report.output},
+                  {"family", report.family},
+                  {"source_container", report.source_container},
+                  {"container", report.container},
+                  {"source_bytes", report.source_bytes},
+                  {"output_bytes", report.outcome.output_bytes},
+                  {"compression_ratio", compression_ratio(report)},
+                  {"bits_per_weight_linears", sizes.linears.bits_after()},
+                  {"bits_per_weight", sizes.all.bits_after()},
+                  {"recipe", json_of_recipe(report.recipe)},
+                  {"evaluations", std::move(evaluations)},
+                  {"comparisons", std::move(comparisons)},
+                  {"outcome", json_of(report.outcome)}});
+}
+
+}  // namespace pith::report

@@ -1,0 +1,60 @@
+// Counting, for inspect.h.
+#include <algorithm>
+
+#include "formats/format.h"
+#include "model/forward.h"
+#include "report/inspect.h"
+
+namespace pith::report {
+namespace {
+
+void add(ModelSummary& summary, const ModelTensor& tensor) {
+  const Encoded& w = tensor.weight;
+  const dim parameters = w.rows * w.cols;
+  const dim bytes = w.format ? w.rows * row_bytes(*w.format, w.cols) : 0;
+  const std::string format(w.format ? w.format->name : "unknown");
+  const auto same = [&](const TensorGroup& g) {
+    return g.role == tensor.role && g.part == tensor.part && g.rows == w.rows && g.cols == w.cols && g.format == format;
+  };
+  auto at = std::find_if(summary.groups.begin(), summary.groups.end(), same);
+  if (at == summary.groups.end())
+    at = summary.groups.insert(
+        at, TensorGroup{.role = tensor.role, .part = tensor.part, .format = format, .rows = w.rows, .cols = w.cols});
+  ++at->tensors;
+  at->parameters += parameters;
+  at->bytes += bytes;
+  ++summary.tensors;
+  summary.parameters += parameters;
+  summary.tensor_bytes += bytes;
+  if (is_linear(tensor.role) && tensor.part == Part::weight) {
+    summary.linear_parameters += parameters;
+    summary.linear_bytes += bytes;
+  }
+}
+
+}  // namespace
+
+ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensors, dim context) {
+  ModelSummary summary;
+  summary.config = config;
+  for (const ModelTensor& tensor : tensors) add(summary, tensor);
+  summary.context = context > 0 ? context : config.context;
+  summary.kv_bytes_per_token = KvCache::bytes(config, 1, 1);
+  summary.run_bytes = summary.tensor_bytes + KvCache::bytes(config, 1, summary.context);
+  return summary;
+}
+
+ModelSummary summarize(const Model& model, dim context) {
+  ModelSummary summary = summarize(model.config(), model.tensors(), context);
+  const auto path = model.path().lexically_normal();
+  summary.name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  summary.container = model.is_gguf() ? "gguf" : "hf";
+  summary.file_bytes = model.file_bytes();
+  if (model.has_tokenizer()) {
+    summary.tokenizer = model.tokenizer().kind();
+    summary.tokenizer_vocab = model.tokenizer().vocab_size();
+  }
+  return summary;
+}
+
+}  // namespace pith::report
