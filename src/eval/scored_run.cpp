@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "eval/text.h"
+#include "io/sha256.h"
 
 namespace pith {
 

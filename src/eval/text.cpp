@@ -1,12 +1,5 @@
 #include "eval/text.h"
 
-#include <fmt/format.h>
-#include <openssl/evp.h>
-
-#include <array>
-
-#include "core/error.h"
-
 namespace pith {
 
 std::vector<std::string_view> text_rows(std::string_view text) {
@@ -31,16 +24,6 @@ std::string join_rows(std::string_view text, std::string_view separator) {
     joined += rows[i];
   }
   return joined;
-}
-
-std::string sha256_hex(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
-    throw environment_error("sha256", "the digest could not be computed");
-  std::string hex;
-  for (unsigned i = 0; i < length; ++i) hex += fmt::format("{:02x}", digest[i]);
-  return hex;
 }
 
 }  // namespace pith

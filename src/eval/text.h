@@ -12,6 +12,4 @@ namespace pith {
 std::vector<std::string_view> text_rows(std::string_view text);
 std::string join_rows(std::string_view text, std::string_view separator);
 
-std::string sha256_hex(std::string_view bytes);
-
 }  // namespace pith

@@ -40,7 +40,8 @@ ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensor
   for (const ModelTensor& tensor : tensors) add(summary, tensor);
   summary.context = context > 0 ? context : config.context;
   summary.kv_bytes_per_token = KvCache::bytes(config, 1, 1);
-  summary.run_bytes = summary.tensor_bytes + KvCache::bytes(config, 1, summary.context);
+  summary.run_bytes = summary.tensor_bytes;
+  if (summary.context > 0) summary.run_bytes += KvCache::bytes(config, 1, summary.context);
   return summary;
 }
 

@@ -22,10 +22,6 @@ TEST(Text, RowsJoinedByTwoNewlines) {
   EXPECT_EQ(join_rows("", "\n\n"), "");
 }
 
-TEST(Text, Sha256OfTheStandardsExample) {
-  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-}
-
 TEST(Text, WikiTextTestRows) {
   PITH_NEED_DATA(path, "text/wikitext2.test.raw");
   const std::string raw = test::read_file(path);
