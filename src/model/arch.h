@@ -19,6 +19,7 @@ struct TensorName {
   std::string_view gguf;    // "blk.{}.attn_q.weight"
   bool rope_rows = false;   // rows are permuted between Hugging Face (halves) and GGUF (neighbours) order
   bool transposed = false;  // Hugging Face stores (in, out): Conv1D
+  bool optional = false;    // may be absent, as biases always may
 };
 
 struct Arch {
@@ -26,9 +27,11 @@ struct Arch {
   std::span<const std::string_view> hf_model_types;  // config.json "model_type" values that it reads
   std::string_view hf_architecture;                  // what is written as config.json "architectures"
   std::span<const TensorName> tensors;
-  void (*from_hf)(const nlohmann::json& config, Config& out);  // common keys were read before
+  // What differs from the common keys (config_hf.h, config_gguf.h), which were read or written before. Both
+  // directions throw Error(input) naming the key when the other side cannot say the same.
+  void (*from_hf)(const nlohmann::json& config, Config& out);
   void (*from_gguf)(const GgufMeta& meta, Config& out);
-  void (*to_hf)(const Config& config, nlohmann::json& out);  // common keys are written before
+  void (*to_hf)(const Config& config, nlohmann::json& out);
   void (*to_gguf)(const Config& config, GgufMeta& out);
 };
 

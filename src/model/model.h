@@ -27,7 +27,8 @@ struct ModelTensor {
   dim layer = -1;   // -1: outside the blocks
   dim expert = -1;  // one expert's slice of a stacked tensor
   Encoded weight;
-  bool vector = false;  // stored with one dimension
+  bool vector = false;     // stored with at most one dimension
+  std::vector<dim> shape;  // as stored, slowest dimension first; weight has the product of all but the last as rows
 };
 
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
@@ -78,8 +79,10 @@ class Model {
   dim file_bytes() const;           // all weight files together
   std::string source_hash() const;  // sha256 over names, sizes and contents of the weight files, in hex
 
+  struct Impl;  // model/model_impl.h, for opening and export
+  const Impl& impl() const { return *impl_; }
+
  private:
-  struct Impl;
   explicit Model(std::unique_ptr<Impl>);
   std::unique_ptr<Impl> impl_;
 };

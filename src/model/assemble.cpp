@@ -1,0 +1,200 @@
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "io/printable.h"
+#include "model/model_impl.h"
+#include "model/tensor_table.h"
+
+namespace pith {
+
+namespace {
+
+// Where a tensor stands in the model's order: embeddings, blocks, what follows them, the unknown.
+std::tuple<int, dim, std::size_t> place_of(const ModelTensor& t, std::size_t row) {
+  if (t.role == Role::other) return {3, 0, 0};
+  if (t.layer >= 0) return {1, t.layer, row};
+  return {t.role == Role::embed || t.role == Role::pos_embed ? 0 : 2, 0, row};
+}
+
+void give_roles(Model::Impl& m, const TensorTable& table) {
+  std::vector<std::pair<std::tuple<int, dim, std::size_t>, std::size_t>> order;
+  std::set<std::string_view> names;
+  for (ModelTensor& t : m.tensors) {
+    if (!names.insert(t.name).second)
+      throw input_error(printable(t.name), "expected each tensor once, it is in two files");
+    const auto match = table.match(t.name);
+    if (match.entry) {
+      t.role = match.entry->role;
+      t.part = match.entry->part;
+      t.layer = match.layer;
+      if (t.layer >= m.config.layers)
+        throw input_error(printable(t.name), "expected layers 0 to {}, got a tensor of layer {}", m.config.layers - 1,
+                          t.layer);
+    }
+    order.emplace_back(place_of(t, match.row), order.size());
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<ModelTensor> sorted;
+  sorted.reserve(order.size());
+  for (const auto& [place, from] : order) sorted.push_back(std::move(m.tensors[from]));
+  m.tensors = std::move(sorted);
+}
+
+// A head beside an embedding that config.json calls its twin is never read, nor is it kept.
+void drop_unused_head(Model::Impl& m) {
+  if (!m.config.tied_embeddings) return;
+  std::erase_if(m.tensors, [](const ModelTensor& t) { return t.role == Role::lm_head; });
+}
+
+void index_tensors(Model::Impl& m) {
+  for (std::size_t i = 0; i < m.tensors.size(); ++i) {
+    const ModelTensor& t = m.tensors[i];
+    if (t.role != Role::other) m.index.emplace(std::tuple(t.role, t.layer, t.part), i);
+  }
+}
+
+const ModelTensor* find(const Model::Impl& m, Role role, dim layer = -1, Part part = Part::weight) {
+  const auto at = m.index.find({role, layer, part});
+  return at == m.index.end() ? nullptr : &m.tensors[at->second];
+}
+
+// Where neither a key nor config.json says how large the vocabulary is.
+void vocab_from_embedding(Model::Impl& m) {
+  if (m.config.vocab > 0) return;
+  const ModelTensor* embed = find(m, Role::embed);
+  if (!embed) return;  // missing tensors are reported later
+  if (embed->vector || embed->weight.rows < 1 || embed->weight.rows > dim(1) << 28)
+    throw input_error(printable(embed->name), "expected a matrix with a row per token, got shape {}",
+                      shape_text(embed->shape));
+  m.config.vocab = embed->weight.rows;
+}
+
+void check_shapes(const Model::Impl& m) {
+  for (const ModelTensor& t : m.tensors) {
+    if (t.role == Role::other) continue;
+    const std::vector<dim> expected = expected_shape(m.config, t.role, t.part);
+    if (t.shape != expected)
+      throw input_error(printable(t.name), "expected shape {}, found {}", shape_text(expected), shape_text(t.shape));
+    if (!fits(*t.weight.format, t.weight.cols))
+      throw input_error(printable(t.name), "expected a multiple of {} columns for {}, got {}", t.weight.format->block,
+                        t.weight.format->name, t.weight.cols);
+  }
+}
+
+void check_presence(const Model::Impl& m, const TensorTable& table) {
+  for (const TensorName& entry : m.arch->tensors) {
+    const bool needed = !entry.optional && entry.part == Part::weight && !table.name(entry).empty();
+    if (!needed) continue;
+    const bool in_blocks = table.name(entry).find("{}") != std::string_view::npos;
+    for (dim layer = in_blocks ? 0 : -1; layer < (in_blocks ? m.config.layers : 0); ++layer)
+      if (!find(m, entry.role, layer))
+        throw input_error(m.path.string(), "expected tensor {} of shape {}, it is missing",
+                          tensor_name(table.name(entry), layer),
+                          shape_text(expected_shape(m.config, entry.role, entry.part)));
+  }
+}
+
+struct NormPlace {
+  Role role;
+  Norm Block::*norm;
+};
+constexpr NormPlace kNorms[] = {
+    {Role::attn_norm, &Block::attn_norm},
+    {Role::ffn_norm, &Block::ffn_norm},
+    {Role::attn_post_norm, &Block::attn_post_norm},
+    {Role::ffn_post_norm, &Block::ffn_post_norm},
+    {Role::attn_q_norm, &Block::q_norm},
+    {Role::attn_k_norm, &Block::k_norm},
+};
+struct LinearPlace {
+  Role role;
+  Linear Block::*linear;
+};
+constexpr LinearPlace kLinears[] = {
+    {Role::attn_q, &Block::q},     {Role::attn_k, &Block::k},      {Role::attn_v, &Block::v},
+    {Role::attn_qkv, &Block::qkv}, {Role::attn_o, &Block::o},      {Role::ffn_gate, &Block::gate},
+    {Role::ffn_up, &Block::up},    {Role::ffn_down, &Block::down}, {Role::ffn_gate_up, &Block::gate_up},
+};
+
+// Builds the views of the forward pass.
+class Wiring {
+ public:
+  explicit Wiring(Model::Impl& model) : m_(model) {}
+  void run() {
+    m_.embed = linear(Role::embed, -1);
+    m_.pos_embed = linear(Role::pos_embed, -1);
+    m_.lm_head = linear(Role::lm_head, -1);
+    m_.config.tied_embeddings = !m_.lm_head.weight;
+    if (!m_.lm_head.weight) m_.lm_head.weight = m_.embed.weight;
+    m_.output_norm = norm(Role::output_norm, -1);
+    if (const float* factors = vector(Role::rope_factors, -1, Part::weight)) take_rope_factors(factors);
+    m_.blocks.resize(std::size_t(m_.config.layers));
+    for (dim layer = 0; layer < m_.config.layers; ++layer) {
+      Block& block = m_.blocks[std::size_t(layer)];
+      for (const NormPlace& place : kNorms) block.*place.norm = norm(place.role, layer);
+      for (const LinearPlace& place : kLinears) block.*place.linear = linear(place.role, layer);
+    }
+  }
+
+ private:
+  const float* vector(Role role, dim layer, Part part) {
+    const ModelTensor* t = find(m_, role, layer, part);
+    if (!t) return nullptr;
+    auto& values = m_.widened.emplace_back(std::size_t(t->weight.cols));
+    t->weight.format->decode(*t->weight.format, t->weight.data, t->weight.cols, values.data());
+    return values.data();
+  }
+  Norm norm(Role role, dim layer) { return {vector(role, layer, Part::weight), vector(role, layer, Part::bias)}; }
+  Linear linear(Role role, dim layer) {
+    const ModelTensor* t = find(m_, role, layer);
+    if (!t) return {};
+    Encoded view;
+    view.format = t->weight.format;
+    view.rows = t->weight.rows;
+    view.cols = t->weight.cols;
+    view.data = t->weight.data;
+    return {&m_.weights.emplace_back(std::move(view)), vector(role, layer, Part::bias)};
+  }
+  void take_rope_factors(const float* factors) {
+    auto& out = m_.config.rope.freq_factors;
+    out.assign(factors, factors + m_.config.rope.dims / 2);
+    for (const float f : out)
+      if (!(f > 0 && f <= std::numeric_limits<float>::max()))
+        throw input_error("rope_freqs.weight", "expected finite factors above 0, got {}", f);
+  }
+
+  Model::Impl& m_;
+};
+
+}  // namespace
+
+void set_shape(ModelTensor& t) {
+  t.vector = t.shape.size() <= 1;
+  t.weight.cols = t.shape.empty() ? 1 : t.shape.back();
+  t.weight.rows = 1;
+  for (std::size_t i = 0; i + 1 < t.shape.size(); ++i)
+    if (__builtin_mul_overflow(t.weight.rows, t.shape[i], &t.weight.rows))
+      throw input_error(printable(t.name), "expected a shape of at most 2^63 values, got {}", shape_text(t.shape));
+}
+
+std::string shape_text(std::span<const dim> shape) {
+  std::string text;
+  for (const dim d : shape) text += fmt::format("{}{}", text.empty() ? "[" : ", ", d);
+  return text.empty() ? "[]" : text + "]";
+}
+
+void assemble(Model::Impl& m, bool hf) {
+  const TensorTable table(*m.arch, hf);
+  give_roles(m, table);
+  drop_unused_head(m);
+  index_tensors(m);
+  vocab_from_embedding(m);
+  check_presence(m, table);
+  check_shapes(m);
+  Wiring(m).run();
+}
+
+}  // namespace pith

@@ -1,0 +1,139 @@
+#include "model/config_hf.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "io/printable.h"
+#include "model/config_keys.h"
+#include "model/json_keys.h"
+#include "model/rope_scaling.h"
+
+namespace pith {
+
+namespace {
+
+struct ActivationName {
+  std::string_view name;
+  Activation activation;
+};
+// The first name of an activation is the one written.
+constexpr ActivationName kActivations[] = {
+    {"silu", Activation::silu},          {"swish", Activation::silu},
+    {"gelu", Activation::gelu_erf},      {"gelu_pytorch_tanh", Activation::gelu_tanh},
+    {"gelu_new", Activation::gelu_tanh}, {"gelu_fast", Activation::gelu_tanh},
+    {"relu", Activation::relu},
+};
+
+void read_scaling(const JsonKeys& keys, Config& c) {
+  Rope& r = c.rope;
+  const std::string type = keys.text_or("rope_type", keys.text_or("type", "default"));
+  if (type == "default" || type == "none") return;
+  r.factor = keys.number("factor");
+  r.original_context = keys.size_or("original_max_position_embeddings", dim(1) << 31, c.context);
+  if (type == "linear") {
+    r.scaling = RopeScaling::linear;
+    r.original_context = 0;
+  } else if (type == "dynamic") {
+    r.scaling = RopeScaling::dynamic;
+  } else if (type == "llama3") {
+    r.scaling = RopeScaling::llama3;
+    r.low_freq_factor = keys.number("low_freq_factor");
+    r.high_freq_factor = keys.number("high_freq_factor");
+    r.original_context = keys.size("original_max_position_embeddings", dim(1) << 31);
+  } else if (type == "yarn") {
+    r.scaling = RopeScaling::yarn;
+    r.attn_factor = keys.number_or("attention_factor", yarn_attn_factor(r.factor));
+    r.beta_fast = keys.number_or("beta_fast", 32);
+    r.beta_slow = keys.number_or("beta_slow", 1);
+  } else {
+    throw input_error(keys.where, "{}rope_type: expected default, linear, dynamic, llama3 or yarn, got {}", keys.prefix,
+                      printable(type));
+  }
+}
+
+// rope_theta and rope_scaling; newer files nest both in rope_parameters.
+void read_rope(const JsonKeys& keys, Config& c) {
+  const std::string where(kConfigJson);
+  c.rope.base = keys.number_or("rope_theta", 10000);
+  if (const auto* nested = keys.object_or_null("rope_parameters")) {
+    const JsonKeys inner{*nested, where, "rope_parameters."};
+    c.rope.base = inner.number_or("rope_theta", c.rope.base);
+    read_scaling(inner, c);
+  } else if (const auto* scaling = keys.object_or_null("rope_scaling")) {
+    read_scaling({*scaling, where, "rope_scaling."}, c);
+  }
+}
+
+nlohmann::json scaling_to_hf(const Rope& r) {
+  switch (r.scaling) {
+    case RopeScaling::none:
+      return nullptr;
+    case RopeScaling::linear:
+      return {{"rope_type", "linear"}, {"factor", r.factor}};
+    case RopeScaling::dynamic:
+      return {{"rope_type", "dynamic"}, {"factor", r.factor}, {"original_max_position_embeddings", r.original_context}};
+    case RopeScaling::llama3:
+      return {{"rope_type", "llama3"},
+              {"factor", r.factor},
+              {"low_freq_factor", r.low_freq_factor},
+              {"high_freq_factor", r.high_freq_factor},
+              {"original_max_position_embeddings", r.original_context}};
+    case RopeScaling::yarn:
+      return {{"rope_type", "yarn"},
+              {"factor", r.factor},
+              {"attention_factor", r.attn_factor},
+              {"beta_fast", r.beta_fast},
+              {"beta_slow", r.beta_slow},
+              {"original_max_position_embeddings", r.original_context}};
+    case RopeScaling::longrope:
+      break;
+  }
+  throw input_error(kConfigJson, "expected a rope scaling that config.json can say, got longrope");
+}
+
+}  // namespace
+
+Activation activation_from_hf(std::string_view hidden_act) {
+  for (const ActivationName& row : kActivations)
+    if (row.name == hidden_act) return row.activation;
+  throw input_error(kConfigJson, "hidden_act: expected silu, gelu, gelu_pytorch_tanh, gelu_new or relu, got {}",
+                    printable(hidden_act));
+}
+
+std::string_view activation_to_hf(Activation activation) {
+  for (const ActivationName& row : kActivations)
+    if (row.activation == activation) return row.name;
+  throw InternalError("an activation without a name");
+}
+
+Config config_from_hf(const nlohmann::json& config, const Arch& arch) {
+  const JsonKeys keys{config, std::string(kConfigJson), ""};
+  Config c;
+  c.arch = arch.name;
+  for (const SizeKey& key : size_keys())
+    c.*key.field = key.optional ? keys.size_or(key.hf, key.most, 0) : keys.size(key.hf, key.most);
+  c.rope.pairing = RopePairing::halves;
+  c.tied_embeddings = keys.flag_or("tie_word_embeddings", false);
+  read_rope(keys, c);
+  arch.from_hf(config, c);
+  complete_config(c, kConfigJson, true);
+  return c;
+}
+
+nlohmann::json config_to_hf(const Config& c, const Arch& arch) {
+  nlohmann::json out;
+  out["architectures"] = {arch.hf_architecture};
+  out["model_type"] = arch.hf_model_types[0];
+  for (const SizeKey& key : size_keys()) out[std::string(key.hf)] = c.*key.field;
+  out["tie_word_embeddings"] = c.tied_embeddings;
+  if (c.rope.on) {
+    const Rope rope = named_scaling(c.rope);
+    out["rope_theta"] = rope.base;
+    out["rope_scaling"] = scaling_to_hf(rope);
+  }
+  arch.to_hf(c, out);
+  return out;
+}
+
+}  // namespace pith

@@ -1,0 +1,19 @@
+// config.json: the keys that families share. Error(input) that names the key.
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+
+#include "model/arch.h"
+
+namespace pith {
+
+inline constexpr std::string_view kConfigJson = "config.json";  // where faults are reported
+
+Config config_from_hf(const nlohmann::json& config, const Arch& arch);
+// Everything but token ids, dtype and biases, which the exporter knows.
+nlohmann::json config_to_hf(const Config& config, const Arch& arch);
+
+Activation activation_from_hf(std::string_view hidden_act);
+std::string_view activation_to_hf(Activation activation);
+
+}  // namespace pith

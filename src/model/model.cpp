@@ -1,0 +1,91 @@
+#include "model/model.h"
+
+#include <functional>
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "model/hf_folder.h"
+#include "model/model_impl.h"
+
+namespace pith {
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Model Model::open(const std::filesystem::path& path) {
+  std::error_code fault;
+  const auto status = std::filesystem::status(path, fault);
+  if (!std::filesystem::exists(status))
+    throw Error(Blame::input, path.string(), "expected a Hugging Face folder or a .gguf file, found nothing there");
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  const bool folder = std::filesystem::is_directory(status);
+  if (folder)
+    open_hf(path, *impl);
+  else
+    open_gguf(path, *impl);
+  assemble(*impl, folder);
+  return Model(std::move(impl));
+}
+
+const Config& Model::config() const { return impl_->config; }
+const Arch& Model::arch() const { return *impl_->arch; }
+std::span<const ModelTensor> Model::tensors() const { return impl_->tensors; }
+
+const ModelTensor* Model::find(Role role, dim layer, Part part) const {
+  const auto at = impl_->index.find({role, layer, part});
+  return at == impl_->index.end() ? nullptr : &impl_->tensors[at->second];
+}
+
+void Model::Impl::load_tokenizer() {
+  std::call_once(tokenizer_once, [this] {
+    try {
+      tokenizer.emplace(gguf.empty() ? tokenizer_of_folder(path) : Tokenizer::from_gguf(gguf[0].meta()));
+    } catch (const Error& e) {
+      tokenizer_fault = e;
+    }
+  });
+}
+
+const Tokenizer& Model::tokenizer() const {
+  impl_->load_tokenizer();
+  if (impl_->tokenizer_fault) throw *impl_->tokenizer_fault;
+  return *impl_->tokenizer;
+}
+
+bool Model::has_tokenizer() const {
+  impl_->load_tokenizer();
+  return impl_->tokenizer.has_value();
+}
+
+const Linear& Model::embed() const { return impl_->embed; }
+const Linear& Model::pos_embed() const { return impl_->pos_embed; }
+const Linear& Model::lm_head() const { return impl_->lm_head; }
+const Norm& Model::output_norm() const { return impl_->output_norm; }
+std::span<const Block> Model::blocks() const { return impl_->blocks; }
+
+const std::filesystem::path& Model::path() const { return impl_->path; }
+bool Model::is_gguf() const { return !impl_->gguf.empty(); }
+const GgufMeta* Model::gguf_meta() const { return is_gguf() ? &impl_->gguf[0].meta() : nullptr; }
+const std::string& Model::hf_config() const { return impl_->hf_config; }
+const std::string& Model::hf_generation_config() const { return impl_->hf_generation_config; }
+
+void Model::release(const ModelTensor& t) const {
+  const std::byte* data = t.weight.data;
+  if (!data || t.weight.rows == 0 || t.weight.cols == 0) return;
+  const dim bytes = t.weight.rows * row_bytes(*t.weight.format, t.weight.cols);
+  impl_->for_maps([&](const MappedFile& map) {
+    const std::less_equal<const std::byte*> before;
+    if (before(map.data(), data) && before(data + bytes, map.data() + map.size_bytes())) map.release(data, bytes);
+  });
+}
+
+dim Model::file_bytes() const {
+  dim bytes = 0;
+  impl_->for_maps([&](const MappedFile& map) { bytes += map.size_bytes(); });
+  return bytes;
+}
+
+}  // namespace pith

@@ -1,0 +1,60 @@
+// The inside of Model, for the files that open and export it.
+#pragma once
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <tuple>
+
+#include "core/error.h"
+#include "model/arch.h"
+#include "model/model.h"
+
+namespace pith {
+
+struct Model::Impl {
+  std::filesystem::path path;
+  Config config;
+  const Arch* arch = nullptr;
+
+  std::vector<GgufFile> gguf;  // one, or all files of a split model in order
+  std::optional<SafetensorsSet> safetensors;
+  std::string hf_config, hf_generation_config;
+
+  std::vector<ModelTensor> tensors;
+  std::map<std::tuple<Role, dim, Part>, std::size_t> index;
+  std::deque<Weight> weights;              // views of the matrices, for Linear
+  std::deque<std::vector<float>> widened;  // norms and biases
+  Linear embed, pos_embed, lm_head;
+  Norm output_norm;
+  std::vector<Block> blocks;
+
+  // Read at first use: many commands never need it.
+  std::once_flag tokenizer_once;
+  std::optional<Tokenizer> tokenizer;
+  std::optional<Error> tokenizer_fault;
+  void load_tokenizer();
+
+  template <class Each>
+  void for_maps(Each&& each) const {  // each(const MappedFile&): the weight files
+    for (const GgufFile& file : gguf) each(file.file());
+    if (safetensors)
+      for (const MappedFile& file : safetensors->files()) each(file);
+  }
+};
+
+// Fill path, arch, config, the files and `tensors` as they are stored (role `other`); assemble does the rest.
+void open_hf(const std::filesystem::path& folder, Model::Impl& out);
+void open_gguf(const std::filesystem::path& path, Model::Impl& out);
+
+// Gives the tensors their roles and order, checks what must be there and every shape (Error(input) that names the
+// tensor), and builds what the forward pass sees.
+void assemble(Model::Impl& model, bool hf);
+
+// Its rows and columns from `shape`, and whether it is a vector. Error(input) when the sizes overflow.
+void set_shape(ModelTensor& t);
+
+// "[64, 32]"
+std::string shape_text(std::span<const dim> shape);
+
+}  // namespace pith

@@ -1,0 +1,70 @@
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "io/files.h"
+#include "io/json.h"
+#include "io/printable.h"
+#include "model/config_hf.h"
+#include "model/hf_folder.h"
+#include "model/json_keys.h"
+#include "model/model_impl.h"
+
+namespace pith {
+
+namespace {
+
+const Format* format_of_dtype(std::string_view dtype) {
+  if (dtype == "F32") return &f32_format();
+  if (dtype == "F16") return &f16_format();
+  if (dtype == "BF16") return &bf16_format();
+  return nullptr;
+}
+
+// Buffers that old checkpoints carry and the model computes by itself.
+bool is_junk(std::string_view name) { return name.ends_with(".rotary_emb.inv_freq"); }
+
+const Arch& arch_of_config(const nlohmann::json& config) {
+  const JsonKeys keys{config, std::string(kConfigJson), ""};
+  if (!config.is_object()) throw input_error(kConfigJson, "expected a JSON object, got {}", config.type_name());
+  if (!keys.has("model_type")) throw input_error(kConfigJson, "expected key model_type, it is missing");
+  const std::string type = keys.text_or("model_type", "");
+  if (const Arch* arch = find_arch_of_hf(type)) return *arch;
+  std::string known;
+  for (const Arch* arch : all_archs())
+    for (const std::string_view name : arch->hf_model_types) known.append(known.empty() ? "" : ", ").append(name);
+  throw input_error(kConfigJson, "model_type: expected one of {}; got {}", known, printable(type));
+}
+
+ModelTensor view_of(const SafetensorsSet& files, const SafeTensor& stored) {
+  ModelTensor t;
+  t.name = stored.name;
+  t.shape = stored.shape;
+  t.weight.format = format_of_dtype(stored.dtype);
+  if (!t.weight.format)
+    throw Error(Blame::input, printable(stored.name), fmt::format("expected F32, F16 or BF16, got {}", stored.dtype),
+                "start from the model in full precision");
+  t.weight.data = files.data(stored);
+  set_shape(t);
+  return t;
+}
+
+}  // namespace
+
+void open_hf(const std::filesystem::path& folder, Model::Impl& out) {
+  const auto config_path = folder / "config.json";
+  std::error_code fault;
+  if (!std::filesystem::exists(config_path, fault))
+    throw Error(Blame::input, folder.string(), "expected config.json, it is missing",
+                "a model folder holds config.json and .safetensors files");
+  out.hf_config = read_text_file(config_path);
+  const nlohmann::json config = parse_json(out.hf_config, kConfigJson);
+  out.arch = &arch_of_config(config);
+  out.config = config_from_hf(config, *out.arch);
+  out.hf_generation_config = text_if_there(folder / "generation_config.json");
+  out.safetensors.emplace(SafetensorsSet::open(folder));
+  for (const SafeTensor& stored : out.safetensors->tensors())
+    if (!is_junk(stored.name)) out.tensors.push_back(view_of(*out.safetensors, stored));
+}
+
+}  // namespace pith

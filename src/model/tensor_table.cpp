@@ -1,0 +1,100 @@
+#include "model/tensor_table.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace pith {
+
+namespace {
+
+constexpr std::size_t kMostDigits = 6;
+
+bool is_number(std::string_view s) {
+  return !s.empty() && s.size() <= kMostDigits && (s.size() == 1 || s[0] != '0') &&
+         std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+struct Split {
+  std::string pattern;
+  dim layer = -1;
+};
+
+// The first component that is a number becomes {}.
+Split split_layer(std::string_view name) {
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    if (is_number(part))
+      return {std::string(name.substr(0, begin)) + "{}" + std::string(name.substr(end)), std::stoll(std::string(part))};
+    begin = end + 1;
+  }
+  return {std::string(name), -1};
+}
+
+// (rows, cols) of a matrix; the vectors are handled by the caller.
+std::vector<dim> matrix_shape(const Config& c, Role role) {
+  const dim q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+  switch (role) {
+    case Role::embed:
+    case Role::lm_head:
+      return {c.vocab, c.hidden};
+    case Role::pos_embed:
+      return {c.context, c.hidden};
+    case Role::attn_q:
+      return {q, c.hidden};
+    case Role::attn_k:
+    case Role::attn_v:
+      return {kv, c.hidden};
+    case Role::attn_qkv:
+      return {q + 2 * kv, c.hidden};
+    case Role::attn_o:
+      return {c.hidden, q};
+    case Role::ffn_gate:
+    case Role::ffn_up:
+      return {c.ffn, c.hidden};
+    case Role::ffn_gate_up:
+      return {2 * c.ffn, c.hidden};
+    case Role::ffn_down:
+      return {c.hidden, c.ffn};
+    default:
+      throw InternalError(fmt::format("no shape is known for role {}", role_name(role)));
+  }
+}
+
+}  // namespace
+
+TensorTable::TensorTable(const Arch& arch, bool hf) : arch_(arch), hf_(hf) {
+  for (std::size_t i = 0; i < arch.tensors.size(); ++i)
+    if (!name(arch.tensors[i]).empty()) by_pattern_.emplace(name(arch.tensors[i]), i);
+}
+
+TensorTable::Match TensorTable::match(std::string_view tensor) const {
+  const Split split = split_layer(tensor);
+  const auto at = by_pattern_.find(split.pattern);
+  if (at == by_pattern_.end()) return {};
+  return {&arch_.tensors[at->second], split.layer, at->second};
+}
+
+const TensorName* TensorTable::find(Role role, Part part) const {
+  for (const TensorName& entry : arch_.tensors)
+    if (entry.role == role && entry.part == part) return &entry;
+  return nullptr;
+}
+
+std::string tensor_name(std::string_view pattern, dim layer) {
+  const std::size_t at = pattern.find("{}");
+  if (at == std::string_view::npos) return std::string(pattern);
+  return fmt::format("{}{}{}", pattern.substr(0, at), layer, pattern.substr(at + 2));
+}
+
+std::vector<dim> expected_shape(const Config& c, Role role, Part part) {
+  if (role == Role::attn_q_norm || role == Role::attn_k_norm) return {c.head_dim};
+  if (is_norm(role)) return {c.hidden};
+  if (role == Role::rope_factors) return {c.rope.dims / 2};
+  std::vector<dim> shape = matrix_shape(c, role);
+  if (part == Part::bias) shape.pop_back();
+  return shape;
+}
+
+}  // namespace pith

@@ -1,0 +1,36 @@
+// A family's tensor names in one container, and the shapes its choices ask for.
+#pragma once
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/arch.h"
+
+namespace pith {
+
+class TensorTable {
+ public:
+  TensorTable(const Arch& arch, bool hf);
+  struct Match {
+    const TensorName* entry = nullptr;  // null: the family has no such tensor
+    dim layer = -1;
+    std::size_t row = 0;  // of the table
+  };
+  Match match(std::string_view name) const;
+  std::string_view name(const TensorName& entry) const { return hf_ ? entry.hf : entry.gguf; }
+  const TensorName* find(Role role, Part part) const;
+
+ private:
+  const Arch& arch_;
+  bool hf_;
+  std::map<std::string_view, std::size_t> by_pattern_;
+};
+
+// "blk.{}.attn_q.weight", 3 -> "blk.3.attn_q.weight"
+std::string tensor_name(std::string_view pattern, dim layer);
+
+// Slowest dimension first.
+std::vector<dim> expected_shape(const Config& config, Role role, Part part);
+
+}  // namespace pith
