@@ -6,16 +6,6 @@
 
 #include "core/half.h"
 
-namespace pith::kernels {
-
-float round_to_f16(float value) {
-  if (value > 65504.0f) return 65504.0f;
-  if (value < -65504.0f) return -65504.0f;
-  return value == value ? f16_to_f32(f32_to_f16(value)) + 0.0f : 0.0f;
-}
-
-}  // namespace pith::kernels
-
 #define PITH_ISA scalar
 #include "kernels/search.inc"
 #undef PITH_ISA

@@ -47,6 +47,5 @@ inline const SearchKernels& search_kernels() { return search_kernels(active_isa(
 
 // 1 / scale, and 0 for a scale of 0.
 inline float inverse(float scale) { return scale == 0 ? 0.0f : 1.0f / scale; }
-float round_to_f16(float value);  // nearest float16 that is finite; NaN gives 0
 
 }  // namespace pith::kernels
