@@ -18,7 +18,7 @@ std::string three_digits(double value) {
 }  // namespace
 
 std::string human_bytes(dim bytes) {
-  if (bytes < 0) return "-" + human_bytes(-bytes);
+  if (bytes < 0) return fmt::format("-{}", human_bytes(-bytes));
   if (bytes < 1000) return fmt::format("{} B", bytes);
   static constexpr std::array kUnits = {"kB", "MB", "GB", "TB", "PB", "EB"};
   double value = double(bytes) / 1000;
