@@ -84,6 +84,8 @@ class Builder {
 json parse_json(std::string_view text, std::string_view where, const JsonLimits& limits) {
   if (dim(text.size()) > limits.max_bytes)
     throw input_error(where, "expected at most {} bytes of JSON, got {}", limits.max_bytes, text.size());
+  // The parser would take a NUL for the end of the text.
+  if (text.find('\0') != text.npos) throw input_error(where, "expected JSON, got a NUL byte in it");
   Builder builder(where, limits);
   if (!json::sax_parse(text.begin(), text.end(), &builder)) throw input_error(where, "expected JSON");
   return builder.take();

@@ -168,6 +168,7 @@ void HeaderReader::check_size() const {
 }  // namespace
 
 SafetensorsHeader parse_safetensors_header(std::string_view text, const std::string& where) {
+  if (text.find('\0') != text.npos) throw input_error(where, "expected a JSON header, got a NUL byte in it");
   HeaderReader reader(where);
   if (!json::sax_parse(text.begin(), text.end(), &reader)) throw input_error(where, "expected a JSON header");
   return reader.take();
