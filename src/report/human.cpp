@@ -40,10 +40,13 @@ std::string human_seconds(double s) {
 }
 
 std::string human_count(dim n) {
-  std::string digits = fmt::format("{}", n);
-  const dim first = n < 0 ? 1 : 0;
-  for (dim at = dim(digits.size()) - 3; at > first; at -= 3) digits.insert(std::size_t(at), ",");
-  return digits;
+  const std::string digits = fmt::format("{}", n < 0 ? -n : n);
+  std::string out = n < 0 ? "-" : "";
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
 }
 
 std::string human_parameters(dim n) {
