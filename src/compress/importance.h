@@ -1,7 +1,6 @@
 // How much each input of a linear layer matters: the mean of its square over a calibration text.
 #pragma once
 #include <filesystem>
-#include <map>
 #include <vector>
 
 #include "model/model.h"
@@ -15,13 +14,13 @@ class Importance {
   // number of columns, or it speaks of no tensor of this model.
   static Importance load(const std::filesystem::path& file, const Model& model);
 
-  // (cols) non-negative weights, or null.
-  const float* find(const ModelTensor& t) const;
-  dim size() const { return dim(entries_.size()); }
+  // (cols) non-negative weights of Model::tensors()[tensor], or null.
+  const float* find(std::size_t tensor) const;
+  dim size() const { return size_; }  // tensors that have some
 
  private:
-  std::map<std::string, std::vector<float>, std::less<>> entries_;  // by the tensor's name in a GGUF file
-  const Arch* arch_ = nullptr;
+  std::vector<std::vector<float>> of_tensor_;  // empty: none
+  dim size_ = 0;
 };
 
 }  // namespace pith

@@ -22,13 +22,15 @@ constexpr dim kDiskSlackBytes = dim(16) << 20;  // side files, journal, the file
 std::string human(dim bytes) { return fmt::format("{:.3f} GB", double(bytes) / 1e9); }
 
 // What an earlier run of the same target reserved already.
-dim staged_bytes(const std::filesystem::path& target) {
+dim staged_bytes(std::filesystem::path target) {
+  if (!target.has_filename()) target = target.parent_path();  // "folder/"
   const auto folder = target.parent_path() / ("." + target.filename().string() + ".pith-partial");
   std::error_code fault;
   dim bytes = 0;
-  for (std::filesystem::directory_iterator it(folder, fault), end; !fault && it != end; it.increment(fault)) {
-    const auto size = it->file_size(fault);
-    if (!fault) bytes += dim(size);
+  for (std::filesystem::recursive_directory_iterator it(folder, fault), end; !fault && it != end; it.increment(fault)) {
+    std::error_code unknown;
+    const auto size = it->is_regular_file(unknown) ? it->file_size(unknown) : 0;
+    if (!unknown) bytes += dim(size);
   }
   return bytes;
 }
@@ -88,8 +90,7 @@ class Writer {
       progress_.advance(source.rows() * source.cols(), source.tensor().name);
       return *done;
     }
-    const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options,
-                          prepared_.importance.find(source.tensor())};
+    const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, prepared_.importance.find(t.source)};
     const ErrorSums sums =
         written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
     stage_.record(piece, note_of(sums));

@@ -16,7 +16,7 @@ constexpr double kBytesPerSecond = 1e9;        // of hashing, copying and readin
 constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its check, threads' scratch, allocator
 
 EncodeTask task_for(const SourceRows& rows, const ExportTensor& t, const Prepared& p) {
-  return {rows, *t.format, *p.method, p.options, p.importance.find(rows.tensor())};
+  return {rows, *t.format, *p.method, p.options, p.importance.find(t.source)};
 }
 
 // Seconds a value takes on the way from one type to another, by encoding some rows of the tensor.
