@@ -1,0 +1,104 @@
+#include "ops/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/parallel.h"
+#include "core/rng.h"
+#include "formats/format.h"
+
+namespace pith {
+namespace {
+
+std::vector<float> normals(dim n, std::uint64_t seed) {
+  Rng rng(seed);
+  std::vector<float> v(static_cast<std::size_t>(n));
+  for (float& x : v) x = float(rng.normal());
+  return v;
+}
+
+Weight encoded(const Format& format, const std::vector<float>& values, dim rows, dim cols) {
+  Encoded e;
+  e.format = &format;
+  e.rows = rows;
+  e.cols = cols;
+  const dim size = row_bytes(format, cols);
+  e.owned = Buffer(rows * size);
+  for (dim r = 0; r < rows; ++r)
+    format.encode(format, values.data() + r * cols, nullptr, cols, {}, e.owned.data() + r * size);
+  e.data = e.owned.data();
+  return e;
+}
+
+struct Case {
+  const char* format;
+  dim rows, cols, n;
+};
+
+class LinearTest : public testing::TestWithParam<Case> {};
+
+TEST_P(LinearTest, EqualsDoublePrecision) {
+  const auto [name, rows, cols, n] = GetParam();
+  const Format& format = format_or_throw(name);
+  const Weight weight = encoded(format, normals(rows * cols, 1), rows, cols);
+  const auto x = normals(n * cols, 2), bias = normals(rows, 3), before = normals(n * (rows + 3), 4);
+  std::vector<float> y = before;
+  LinearWorkspace workspace;
+  linear({&weight, bias.data(), x.data(), n, y.data(), rows + 3, true}, workspace);
+
+  std::vector<float> row(static_cast<std::size_t>(cols));
+  const Encoded& e = std::get<Encoded>(weight);
+  for (dim r = 0; r < rows; ++r) {
+    format.decode(format, e.data + r * row_bytes(format, cols), cols, row.data());
+    for (dim i = 0; i < n; ++i) {
+      double sum = double(bias[std::size_t(r)]) + double(before[std::size_t(i * (rows + 3) + r)]), size = 0;
+      for (dim k = 0; k < cols; ++k) {
+        const double product = double(x[std::size_t(i * cols + k)]) * double(row[std::size_t(k)]);
+        sum += product;
+        size += product * product;
+      }
+      // Rounding of each of `cols` partial sums, which are about as large as the root of the squares' sum.
+      ASSERT_NEAR(y[std::size_t(i * (rows + 3) + r)], sum, 1e-6 * (std::sqrt(size) * 4 + 4)) << i << ", " << r;
+    }
+  }
+  for (dim i = 0; i < n; ++i)  // nothing is written between the rows
+    for (dim r = rows; r < rows + 3; ++r)
+      ASSERT_EQ(y[std::size_t(i * (rows + 3) + r)], before[std::size_t(i * (rows + 3) + r)]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, LinearTest,
+                         testing::Values(Case{"f32", 50, 40, 1}, Case{"f32", 50, 40, 7}, Case{"f32", 50, 40, 8},
+                                         Case{"f32", 33, 1000, 101}, Case{"f32", 1, 1, 9}, Case{"f32", 16, 385, 13},
+                                         Case{"bf16", 80, 96, 3}, Case{"bf16", 80, 96, 20}, Case{"f16", 17, 33, 64},
+                                         Case{"q8_0", 48, 64, 5}, Case{"q8_0", 48, 64, 12}));
+
+TEST(Linear, SameBitsForAnyThreadsAndManyPanels) {
+  const dim rows = 700, cols = 1700, n = 50;  // more than one panel of 4 MiB
+  const Weight weight = encoded(f32_format(), normals(rows * cols, 1), rows, cols);
+  const auto x = normals(n * cols, 2);
+  const auto product = [&](int threads, dim count) {
+    const int before = num_threads();
+    set_num_threads(threads);
+    std::vector<float> y(static_cast<std::size_t>(count * rows));
+    LinearWorkspace workspace;
+    linear({&weight, nullptr, x.data(), count, y.data(), rows}, workspace);
+    set_num_threads(before);
+    return y;
+  };
+  const auto one = product(1, n), few = product(1, 4);
+  for (const int threads : {2, 7}) {
+    EXPECT_EQ(std::memcmp(product(threads, n).data(), one.data(), one.size() * sizeof(float)), 0) << threads;
+    EXPECT_EQ(std::memcmp(product(threads, 4).data(), few.data(), few.size() * sizeof(float)), 0) << threads;
+  }
+  double sum = 0;  // the last row's last output, past the first panel
+  for (dim k = 0; k < cols; ++k)
+    sum += double(x[std::size_t((n - 1) * cols + k)]) *
+           double(std::get<Encoded>(weight).owned.as<float>()[(rows - 1) * cols + k]);
+  EXPECT_NEAR(one.back(), sum, 2e-4);
+}
+
+}  // namespace
+}  // namespace pith
