@@ -23,10 +23,15 @@ struct Tq1_0 : Ternary {
   }
   static void pack(const std::uint8_t* codes, std::byte* block) {
     for (const Section& s : kSections)
-      for (int m = 0; m < s.bytes; ++m) {
-        int v = 0;
-        for (int t = 0; t < 5; ++t) v = v * 3 + (t < s.trits ? codes[s.first_value + t * s.bytes + m] : 0);
-        block[s.first_byte + m] = joined(v);
+      for (int m = 0; m < s.bytes; m += 8) {  // numbers below 243, so eight bytes at a time never carry
+        const auto width = std::size_t(s.bytes < 8 ? s.bytes : 8);
+        std::uint64_t v = 0;
+        for (int t = 0; t < 5; ++t) {
+          std::uint64_t c = 0;
+          if (t < s.trits) std::memcpy(&c, codes + s.first_value + t * s.bytes + m, width);
+          v = v * 3 + c;
+        }
+        for (std::size_t k = 0; k < width; ++k) block[s.first_byte + m + int(k)] = joined(int(v >> (8 * k) & 255));
       }
   }
   static void set(std::byte* block, dim j, std::uint8_t code) {
