@@ -48,8 +48,8 @@ Facts recipe_facts(const Recipe& recipe) {
 }
 
 std::string share_text(const Share& share) {
-  return fmt::format("{:.3f} (was {:.3f}; {} parameters in {} tensors)", share.bits_after(), share.bits_before(),
-                     human_count(share.parameters), share.tensors);
+  return fmt::format("{:.3f} (was {:.3f}; {} parameters in {} tensor{})", share.bits_after(), share.bits_before(),
+                     human_count(share.parameters), share.tensors, share.tensors == 1 ? "" : "s");
 }
 
 Facts size_facts(const QualityReport& report) {

@@ -59,7 +59,7 @@ TEST(Quality, Markdown) {
   expect_line(text, "| output | 31.0 kB (31,000 bytes) |");
   expect_line(text, "| compression ratio | 2.000 |");
   expect_line(text, "| bits per weight, linears | 9.544 (was 16.000; 14,592 parameters in 2 tensors) |");
-  expect_line(text, "| bits per weight, whole model | 11.568 (was 16.000; 21,056 parameters in 4 tensors) |");
+  expect_line(text, "| bits per weight, whole model | 11.574 (was 16.000; 21,056 parameters in 4 tensors) |");
   expect_line(text, "### llamacpp-512, against the source");
   expect_line(text, "| perplexity of the source | 24.0000 ± 0.2500 |");
   expect_line(text, "| options given | range=minmax |");

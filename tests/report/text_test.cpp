@@ -18,7 +18,7 @@ TEST(ReportText, Preflight) {
       "output_norm        1    1 x 64  f16   f32     128 B    256 B\n"
       "\n"
       "output           31.0 kB, 1.36x smaller\n"
-      "bits per weight  9.544 in linears, 11.568 in all\n"
+      "bits per weight  9.544 in linears, 11.574 in all\n"
       "fallbacks        1 of 4 tensors\n"
       "peak memory      2.50 MB (predicted)\n"
       "time             250 ms (predicted)\n"
@@ -39,7 +39,7 @@ TEST(ReportText, TensorsAlikeShareARow) {
 TEST(ReportText, Outcome) {
   EXPECT_EQ(outcome_text(example_outcome()),
             "size             42.1 kB -> 31.0 kB, 1.36x smaller\n"
-            "bits per weight  9.544 in linears, 11.568 in all\n"
+            "bits per weight  9.544 in linears, 11.574 in all\n"
             "largest error    8.00 % (21.9 dB) in up.weight\n"
             "time             1.5 s\n"
             "peak memory      2.00 MB\n");

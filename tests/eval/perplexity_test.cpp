@@ -1,0 +1,135 @@
+#include "eval/perplexity.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "tests/shared_data.h"
+
+namespace pith {
+namespace {
+
+constexpr const char* kStories = "models/stories260K/stories260K-f32.gguf";
+constexpr const char* kStoriesF16 = "models/stories260K/stories260K-f16.gguf";
+constexpr const char* kText = "text/tinystories_30k.txt";
+
+EvalOptions stories(dim windows) { return {.protocol = "stories-256", .max_windows = windows, .batch_tokens = 2048}; }
+
+// The expected perplexities come from an independent implementation in double precision.
+TEST(Perplexity, Stories260K) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const EvalResult got = evaluate(Model::open(path), test::read_file(text), stories(24));
+  EXPECT_EQ(got.windows, 24);
+  EXPECT_EQ(got.tokens_scored, 24 * 255);
+  EXPECT_NEAR(got.nll.mean, 2.03196, 2e-5);
+  EXPECT_NEAR(got.perplexity.mean, 7.6291, 2e-4);
+  EXPECT_NEAR(got.bits_per_byte.mean, got.nll.mean / std::log(2.0) * double(got.tokens_scored) / double(got.bytes),
+              1e-12);
+}
+
+TEST(Perplexity, BabyLlama) {
+  PITH_NEED_DATA(path, "models/babyllama_tok105/babyllama_tok105-f32.gguf");
+  PITH_NEED_DATA(text, kText);
+  const EvalResult got = evaluate(Model::open(path), test::read_file(text), stories(24));
+  EXPECT_NEAR(got.nll.mean, 1.15278, 2e-5);
+  EXPECT_NEAR(got.perplexity.mean, 3.1670, 2e-4);
+}
+
+TEST(Perplexity, HuggingFaceFolderAndGgufAgree) {
+  PITH_NEED_DATA(gguf, kStories);
+  PITH_NEED_DATA(folder, "models/stories260K/hf");
+  PITH_NEED_DATA(text, kText);
+  const Comparison got = compare(Model::open(folder), Model::open(gguf), test::read_file(text), stories(4));
+  EXPECT_NEAR(got.model.nll.mean, got.divergence.base.nll.mean, 1e-5);
+  EXPECT_LT(got.divergence.kl_max, 1e-6);
+  EXPECT_EQ(got.divergence.top1_agreement.mean, 1.0);
+}
+
+TEST(Perplexity, SameNumbersForAnyNumberOfThreads) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const Model model = Model::open(path);
+  const int before = num_threads();
+  set_num_threads(1);
+  const EvalResult one = evaluate(model, test::read_file(text), stories(4));
+  set_num_threads(3);
+  const EvalResult three = evaluate(model, test::read_file(text), stories(4));
+  set_num_threads(before);
+  EXPECT_EQ(one.nll.mean, three.nll.mean);
+  EXPECT_EQ(one.nll.half_width, three.nll.half_width);
+}
+
+TEST(Perplexity, WindowsMayBeRunInParts) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const Model model = Model::open(path);
+  EvalOptions options = stories(4);
+  const double whole = evaluate(model, test::read_file(text), options).nll.mean;
+  options.batch_tokens = 100;
+  EXPECT_NEAR(evaluate(model, test::read_file(text), options).nll.mean, whole, 1e-5);
+}
+
+TEST(Perplexity, BitsPerByteScoreTheWholeText) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const std::string words = test::read_file(text).substr(0, 3000);
+  const EvalResult got =
+      evaluate(Model::open(path), words, {.protocol = "bpb", .max_windows = 0, .batch_tokens = 2048});
+  EXPECT_EQ(got.bytes, 3000);
+  EXPECT_EQ(got.tokens_dropped, 0);
+  EXPECT_GT(got.bits_per_byte.mean, 0.7);
+  EXPECT_LT(got.bits_per_byte.mean, 2.5);
+}
+
+TEST(Perplexity, RefusesWhatCannotBeMeasured) {
+  PITH_NEED_DATA(path, kStories);
+  const Model model = Model::open(path);
+  EXPECT_THROW((void)evaluate(model, "too short", stories(0)), Error);
+  EXPECT_THROW((void)evaluate(model, "", {.protocol = "bpb", .max_windows = 0, .batch_tokens = 2048}), Error);
+  EXPECT_THROW((void)evaluate(model, "text", {.protocol = "none", .max_windows = 0, .batch_tokens = 2048}), Error);
+  // trained for 512 tokens
+  EXPECT_THROW(
+      (void)evaluate(model, std::string(50000, 'a'), {.protocol = "gptq-2048", .max_windows = 0, .batch_tokens = 2048}),
+      Error);
+}
+
+TEST(Divergence, AModelDivergesFromItselfByExactlyNothing) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const Model model = Model::open(path), again = Model::open(path);
+  const Comparison got = compare(model, again, test::read_file(text), stories(4));
+  EXPECT_EQ(got.divergence.kl.mean, 0.0);
+  EXPECT_EQ(got.divergence.kl_max, 0.0);
+  EXPECT_EQ(got.divergence.rms_delta_p.mean, 0.0);
+  EXPECT_EQ(got.divergence.log_ppl_ratio.mean, 0.0);
+  EXPECT_EQ(got.divergence.top1_agreement.mean, 1.0);
+  EXPECT_EQ(got.model.nll.mean, got.divergence.base.nll.mean);
+  EXPECT_EQ(got.model.nll.mean, evaluate(model, test::read_file(text), stories(4)).nll.mean);
+}
+
+TEST(Divergence, HalfPrecisionIsNear) {
+  PITH_NEED_DATA(base, kStories);
+  PITH_NEED_DATA(path, kStoriesF16);
+  PITH_NEED_DATA(text, kText);
+  const Comparison got = compare(Model::open(path), Model::open(base), test::read_file(text), stories(4));
+  EXPECT_GT(got.divergence.kl.mean, 0.0);
+  EXPECT_LT(got.divergence.kl.mean, 1e-4);
+  EXPECT_LE(got.divergence.kl_median, got.divergence.kl_p90);
+  EXPECT_LE(got.divergence.kl_p90, got.divergence.kl_p99);
+  EXPECT_LE(got.divergence.kl_p99, got.divergence.kl_max);
+  EXPECT_GT(got.divergence.top1_agreement.mean, 0.98);
+  EXPECT_NEAR(got.divergence.log_ppl_ratio.mean, got.model.nll.mean - got.divergence.base.nll.mean, 1e-12);
+}
+
+TEST(Divergence, OtherTokenizersAreRefused) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(other, "models/babyllama_tok105/babyllama_tok105-f32.gguf");
+  PITH_NEED_DATA(text, kText);
+  EXPECT_THROW((void)compare(Model::open(other), Model::open(path), test::read_file(text), stories(4)), Error);
+}
+
+}  // namespace
+}  // namespace pith
