@@ -166,7 +166,7 @@ WindowSet make_windows(const Protocol& protocol, const Tokenizer& tokenizer, std
   if (protocol.drop_newline && text.ends_with('\n')) text.remove_suffix(1);
   const std::vector<Token> tokens = tokenizer.encode(text, false, false);
   WindowSet set = cut_windows(protocol, tokens, tokenizer.adds_bos() ? tokenizer.bos() : -1, context, max_windows);
-  if (set.tokens_scored == 0)
+  if (set.tokens_scored == 0 || text.empty())
     throw input_error("protocol", "{} needs a text of at least {} tokens, got {}", protocol.name, context,
                       tokens.size());
   set.bytes_scored = scored_bytes(tokenizer, set, tokens, dim(text.size()));

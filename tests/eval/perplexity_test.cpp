@@ -66,7 +66,7 @@ TEST(Perplexity, WindowsMayBeRunInParts) {
   PITH_NEED_DATA(path, kStories);
   PITH_NEED_DATA(text, kText);
   const Model model = Model::open(path);
-  EvalOptions options = stories(4);
+  EvalOptions options = stories(1);
   const double whole = evaluate(model, test::read_file(text), options).nll.mean;
   options.batch_tokens = 100;
   EXPECT_NEAR(evaluate(model, test::read_file(text), options).nll.mean, whole, 1e-5);
