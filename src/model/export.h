@@ -32,7 +32,9 @@ struct ExportTensor {
 
 struct ExportFile {
   std::string name;  // inside the target folder; for a GGUF the target's own name
-  std::string head;  // bytes at offset 0
+  // Bytes at offset 0. They may reach into the tensors' data: small tensors that have no source of their own or whose
+  // elements move (rope_freqs.weight, biases of rotated rows) lie at its start, and are in no ExportTensor.
+  std::string head;
   dim total_bytes = 0;
 };
 
@@ -49,8 +51,9 @@ struct ExportPlan {
   dim total_bytes() const;
 };
 
-// format_of[i]: the format for model.tensors()[i] (null: leave this tensor out). Error(input) when the
-// container cannot hold a choice (an int group in GGUF, a k-quant in a Hugging Face folder).
+// format_of[i]: the format for model.tensors()[i] (null: leave this tensor out). Vectors are f32 in GGUF whatever is
+// asked. Error(input) when the container cannot hold a choice (an int group in GGUF, a k-quant in a Hugging Face
+// folder, a tensor that the family's table does not know in the other container).
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes = dim(5) << 30);
 

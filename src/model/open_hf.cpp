@@ -5,6 +5,7 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "io/printable.h"
+#include "model/compressed_tensors.h"
 #include "model/config_hf.h"
 #include "model/hf_folder.h"
 #include "model/json_keys.h"
@@ -49,6 +50,17 @@ ModelTensor view_of(const SafetensorsSet& files, const SafeTensor& stored) {
   return t;
 }
 
+void read_tensors(const nlohmann::json& config, const SafetensorsSet& files, std::vector<ModelTensor>& out) {
+  const JsonKeys keys{config, std::string(kConfigJson), ""};
+  std::optional<PackedReader> packed;
+  if (const auto* quantization = keys.object_or_null("quantization_config")) packed.emplace(*quantization);
+  for (const SafeTensor& stored : files.tensors()) {
+    if (is_junk(stored.name) || (packed && PackedReader::is_companion(files, stored.name))) continue;
+    out.push_back(packed && PackedReader::is_packed(stored.name) ? packed->read(files, stored)
+                                                                 : view_of(files, stored));
+  }
+}
+
 }  // namespace
 
 void open_hf(const std::filesystem::path& folder, Model::Impl& out) {
@@ -63,8 +75,7 @@ void open_hf(const std::filesystem::path& folder, Model::Impl& out) {
   out.config = config_from_hf(config, *out.arch);
   out.hf_generation_config = text_if_there(folder / "generation_config.json");
   out.safetensors.emplace(SafetensorsSet::open(folder));
-  for (const SafeTensor& stored : out.safetensors->tensors())
-    if (!is_junk(stored.name)) out.tensors.push_back(view_of(*out.safetensors, stored));
+  read_tensors(config, *out.safetensors, out.tensors);
 }
 
 }  // namespace pith

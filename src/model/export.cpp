@@ -1,0 +1,179 @@
+#include "model/export.h"
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "io/printable.h"
+#include "model/compressed_tensors.h"
+#include "model/export_parts.h"
+#include "model/rope_scaling.h"
+#include "model/tensor_table.h"
+
+namespace pith {
+
+namespace {
+
+std::string as_bytes_of(const Format& format, std::span<const float> values) {
+  std::string bytes(std::size_t(row_bytes(format, dim(values.size()))), '\0');
+  format.encode(format, values.data(), nullptr, dim(values.size()), RangeSearch{},
+                reinterpret_cast<std::byte*>(bytes.data()));
+  return bytes;
+}
+
+class Collector {
+ public:
+  Collector(const Model& model, Container container)
+      : model_(model),
+        container_(container),
+        converts_(model.is_gguf() != (container == Container::gguf)),
+        table_(model.arch(), container == Container::hf) {}
+
+  Outgoing take(std::size_t index, const Format* wanted) const {
+    const ModelTensor& t = model_.tensors()[index];
+    Outgoing out;
+    out.role = t.role;
+    out.shape = t.shape;
+    out.name = name_of(t);
+    out.format = container_ == Container::gguf && t.vector ? &f32_format() : wanted;
+    check_format(t, *out.format);
+    out.tensor.source = index;
+    out.tensor.format = out.format;
+    if (converts_ && rotated(t)) {
+      const bool to_neighbours = container_ == Container::gguf;
+      const Config& c = model_.config();
+      const dim heads = t.role == Role::attn_q ? c.heads : c.kv_heads;
+      out.tensor.rows_from = rope_row_order(heads, c.head_dim, to_neighbours);
+      if (t.vector) make_literal(t, out);
+    }
+    return out;
+  }
+
+ private:
+  bool rotated(const ModelTensor& t) const {
+    const TensorName* entry = table_.find(t.role, t.part);
+    return entry && entry->rope_rows;
+  }
+
+  std::string name_of(const ModelTensor& t) const {
+    if (!converts_) return t.name;
+    const TensorName* entry = table_.find(t.role, t.part);
+    if (!entry || table_.name(*entry).empty())
+      throw Error(Blame::input, printable(t.name),
+                  fmt::format("expected a tensor that {} can name in the {} family, got one it does not know",
+                              container_ == Container::gguf ? "GGUF" : "Hugging Face", model_.arch().name),
+                  "stay with the source's container");
+    return tensor_name(table_.name(*entry), t.layer);
+  }
+
+  void check_format(const ModelTensor& t, const Format& f) const {
+    if (!fits(f, t.weight.cols))
+      throw input_error(printable(t.name), "expected a multiple of {} columns for {}, got {}", f.block, f.name,
+                        t.weight.cols);
+    if (t.weight.rows == 0 || t.weight.cols == 0)
+      throw input_error(printable(t.name), "expected a tensor with values, got shape without any");
+    if (container_ == Container::gguf) {
+      if (f.gguf_type < 0)
+        throw Error(Blame::input, printable(t.name), fmt::format("expected a type that GGUF has, got {}", f.name),
+                    "use --to hf");
+      return;
+    }
+    const bool linear = !t.vector && (is_linear(t.role) || t.role == Role::lm_head);
+    if (is_dense_format(f) || (f.int_group.bits > 0 && linear)) return;
+    if (f.int_group.bits > 0)
+      throw Error(Blame::input, printable(t.name),
+                  fmt::format("expected f32, f16 or bf16 for what is no linear layer, got {}", f.name),
+                  "compressed-tensors packs linear layers only");
+    throw Error(Blame::input, printable(t.name),
+                fmt::format("expected f32, f16, bf16 or an int group format in a Hugging Face folder, got {}", f.name),
+                "use --to gguf");
+  }
+
+  static void make_literal(const ModelTensor& t, Outgoing& out) {
+    std::vector<float> from(std::size_t(t.weight.cols)), to(from.size());
+    t.weight.format->decode(*t.weight.format, t.weight.data, t.weight.cols, from.data());
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[std::size_t(out.tensor.rows_from[i])];
+    out.literal = as_bytes_of(*out.format, to);
+  }
+
+  const Model& model_;
+  Container container_;
+  bool converts_;
+  TensorTable table_;
+};
+
+}  // namespace
+
+bool is_dense_format(const Format& f) { return &f == &f32_format() || &f == &f16_format() || &f == &bf16_format(); }
+
+std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours) {
+  std::vector<dim> from(static_cast<std::size_t>(heads * head_dim));
+  const dim half = head_dim / 2;
+  for (dim h = 0; h < heads; ++h)
+    for (dim j = 0; j < half; ++j)
+      for (dim s = 0; s < 2; ++s) {
+        const dim halves = h * head_dim + s * half + j, neighbours = h * head_dim + 2 * j + s;
+        from[std::size_t(to_neighbours ? neighbours : halves)] = to_neighbours ? halves : neighbours;
+      }
+  return from;
+}
+
+std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
+                                       std::span<const Format* const> format_of) {
+  PITH_CHECK(format_of.size() == model.tensors().size());
+  const Collector collector(model, container);
+  std::vector<Outgoing> literals, sourced;
+  for (std::size_t i = 0; i < format_of.size(); ++i) {
+    if (!format_of[i]) continue;
+    Outgoing out = collector.take(i, format_of[i]);
+    (out.literal.empty() ? sourced : literals).push_back(std::move(out));
+  }
+  if (container == Container::gguf && !model.is_gguf() && model.config().rope.scaling == RopeScaling::llama3) {
+    const auto factors = llama3_freq_factors(model.config().rope);
+    Outgoing out;
+    out.name = "rope_freqs.weight";
+    out.shape = {dim(factors.size())};
+    out.format = &f32_format();
+    out.role = Role::rope_factors;
+    out.literal = as_bytes_of(f32_format(), factors);
+    literals.push_back(std::move(out));
+  }
+  for (Outgoing& out : sourced) literals.push_back(std::move(out));
+  return literals;
+}
+
+dim ExportPlan::total_bytes() const {
+  dim bytes = 0;
+  for (const ExportFile& file : files) bytes += file.total_bytes;
+  return bytes;
+}
+
+ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
+                       std::string_view target_name, dim max_shard_bytes) {
+  ExportPlan plan;
+  plan.container = container;
+  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of);
+  if (container == Container::gguf)
+    plan_gguf(model, tensors, target_name, plan);
+  else
+    plan_hf(model, tensors, max_shard_bytes, plan);
+  for (Outgoing& t : tensors)
+    if (t.literal.empty()) plan.tensors.push_back(std::move(t.tensor));
+  return plan;
+}
+
+void lay_out(const ExportTensor& t, dim rows, dim cols, std::span<const std::byte> encoded,
+             const std::function<void(const Slot&, std::span<const std::byte>)>& emit) {
+  PITH_CHECK(dim(encoded.size()) == rows * row_bytes(*t.format, cols));
+  if (t.slots.size() == 1) {
+    PITH_CHECK(t.slots[0].size_bytes == dim(encoded.size()));
+    return emit(t.slots[0], encoded);
+  }
+  const PackedWeight packed = pack_weight(*t.format, rows, cols, encoded);
+  const auto parts = packed.parts();
+  PITH_CHECK(parts.size() == t.slots.size());
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    PITH_CHECK(t.slots[i].size_bytes == dim(parts[i].size()));
+    emit(t.slots[i], parts[i]);
+  }
+}
+
+}  // namespace pith

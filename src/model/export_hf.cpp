@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "model/compressed_tensors.h"
+#include "model/export_parts.h"
+
+namespace pith {
+
+namespace {
+
+std::string_view dtype_of(const Format& f) {
+  if (&f == &f32_format()) return "F32";
+  return &f == &f16_format() ? "F16" : "BF16";
+}
+
+// One stored tensor, and which outgoing one it belongs to.
+struct Stored {
+  std::size_t owner;
+  std::string literal;  // its bytes when known
+};
+
+SafeTensor dense_tensor(const Outgoing& t) {
+  SafeTensor out;
+  out.name = t.name;
+  out.dtype = dtype_of(*t.format);
+  out.shape = t.shape;
+  out.size_bytes = dtype_bits(out.dtype) / 8;
+  for (const dim d : t.shape) out.size_bytes *= d;
+  return out;
+}
+
+// weight_shape's content is known now. It is written with the head as well, because it leads the file and the head
+// must be able to reach past it.
+std::string shape_bytes(const Outgoing& t) {
+  const std::int64_t shape[2] = {t.shape[0], t.shape[1]};
+  return {reinterpret_cast<const char*>(shape), sizeof shape};
+}
+
+void collect(std::span<const Outgoing> tensors, std::vector<SafeTensor>& stored, std::vector<Stored>& notes) {
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const Outgoing& t = tensors[i];
+    if (is_dense_format(*t.format)) {
+      stored.push_back(dense_tensor(t));
+      notes.push_back({i, t.literal});
+      continue;
+    }
+    for (SafeTensor& part : packed_tensors(t.name, *t.format, t.shape[0], t.shape[1])) {
+      notes.push_back({i, part.dtype == "I64" ? shape_bytes(t) : std::string()});
+      stored.push_back(std::move(part));
+    }
+  }
+}
+
+// The head of a file with the known tensors that lead it.
+std::string head_of(const ShardLayout& shard, std::span<const Stored> notes) {
+  std::string head = shard.layout.head;
+  std::vector<std::pair<dim, std::size_t>> order;
+  for (std::size_t i = 0; i < shard.tensors.size(); ++i)
+    order.emplace_back(shard.layout.offsets_bytes[i], shard.tensors[i]);
+  std::sort(order.begin(), order.end());
+  for (const auto& [offset, index] : order) {
+    if (notes[index].literal.empty()) break;
+    PITH_CHECK(offset == dim(head.size()));
+    head += notes[index].literal;
+  }
+  return head;
+}
+
+}  // namespace
+
+void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan) {
+  plan.side_files = hf_side_files(model, tensors);
+  std::vector<SafeTensor> stored;
+  std::vector<Stored> notes;
+  collect(tensors, stored, notes);
+  SafetensorsLayout layout = safetensors_layout(stored, max_shard_bytes);
+  std::vector<Slot> slot_of(stored.size());
+  for (std::size_t file = 0; file < layout.shards.size(); ++file) {
+    const ShardLayout& shard = layout.shards[file];
+    plan.files.push_back({shard.file_name, head_of(shard, notes), shard.layout.total_bytes});
+    for (std::size_t i = 0; i < shard.tensors.size(); ++i) {
+      const SafeTensor& t = stored[shard.tensors[i]];
+      const dim offset = shard.layout.offsets_bytes[i];
+      slot_of[shard.tensors[i]] = {file, t.name, offset, t.size_bytes};
+      const Outgoing& owner = tensors[notes[shard.tensors[i]].owner];
+      PITH_CHECK(owner.literal.empty() || offset + t.size_bytes <= dim(plan.files.back().head.size()));
+    }
+  }
+  for (std::size_t i = 0; i < stored.size(); ++i) tensors[notes[i].owner].tensor.slots.push_back(std::move(slot_of[i]));
+  if (!layout.index_json.empty())
+    plan.side_files.push_back({"model.safetensors.index.json", std::move(layout.index_json)});
+}
+
+}  // namespace pith

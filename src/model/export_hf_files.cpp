@@ -1,0 +1,128 @@
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "io/json.h"
+#include "model/compressed_tensors.h"
+#include "model/config_hf.h"
+#include "model/export_parts.h"
+#include "model/hf_folder.h"
+
+namespace pith {
+
+namespace {
+
+using nlohmann::json;
+
+// Files that speak of the tokenizer and of generation, not of weights: taken over as they are.
+constexpr std::string_view kCarried[] = {
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+};
+
+std::string text_of(const json& value) { return value.dump(2, ' ', false, json::error_handler_t::replace) + "\n"; }
+
+std::string_view dtype_name(const Format& f) {
+  if (&f == &f32_format()) return "float32";
+  return &f == &f16_format() ? "float16" : "bfloat16";
+}
+
+// The type that most unpacked values have.
+std::string_view main_dtype(std::span<const Outgoing> tensors) {
+  std::map<std::string_view, dim> values;
+  for (const Outgoing& t : tensors) {
+    if (!is_dense_format(*t.format)) continue;
+    dim n = 1;
+    for (const dim d : t.shape) n *= d;
+    values[dtype_name(*t.format)] += n;
+  }
+  std::string_view best = "float16";
+  dim most = 0;
+  for (const auto& [name, n] : values)
+    if (n > most) {
+      best = name;
+      most = n;
+    }
+  return best;
+}
+
+std::vector<LinearModule> modules_of(const Model& model, std::span<const Outgoing> tensors) {
+  std::vector<LinearModule> modules;
+  constexpr std::string_view kWeight = ".weight";
+  for (const Outgoing& t : tensors) {
+    const bool linear = (is_linear(t.role) || t.role == Role::lm_head) && std::string_view(t.name).ends_with(kWeight);
+    if (linear)
+      modules.push_back(
+          {t.name.substr(0, t.name.size() - kWeight.size()), is_dense_format(*t.format) ? nullptr : t.format});
+  }
+  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr});
+  return modules;
+}
+
+bool has_bias(const Model& model, Role role) { return model.find(role, 0, Part::bias) != nullptr; }
+
+json base_config(const Model& model) {
+  if (!model.is_gguf()) return parse_json(model.hf_config(), kConfigJson);
+  json config = config_to_hf(model.config(), model.arch());
+  config["attention_bias"] = has_bias(model, Role::attn_q);
+  config["mlp_bias"] = has_bias(model, Role::ffn_up);
+  if (model.has_tokenizer()) {
+    if (model.tokenizer().bos() >= 0) config["bos_token_id"] = model.tokenizer().bos();
+    if (model.tokenizer().eos() >= 0) config["eos_token_id"] = model.tokenizer().eos();
+  }
+  return config;
+}
+
+json config_of(const Model& model, std::span<const Outgoing> tensors) {
+  json config = base_config(model);
+  config[config.contains("dtype") ? "dtype" : "torch_dtype"] = main_dtype(tensors);
+  config["tie_word_embeddings"] = model.config().tied_embeddings;
+  config.erase("quantization_config");
+  json quantization = quantization_config(modules_of(model, tensors));
+  if (!quantization.is_null()) config["quantization_config"] = std::move(quantization);
+  return config;
+}
+
+json generation_config(const Tokenizer& tokenizer) {
+  json out = {{"_from_model_config", true}};
+  if (tokenizer.bos() >= 0) out["bos_token_id"] = tokenizer.bos();
+  const auto ends = tokenizer.end_tokens();
+  if (ends.size() == 1) out["eos_token_id"] = ends[0];
+  if (ends.size() > 1) out["eos_token_id"] = ends;
+  return out;
+}
+
+// A GGUF with weights alone says so.
+bool brings_tokenizer(const GgufMeta& meta) {
+  const std::string kind = meta.find_string("tokenizer.ggml.model", "none");
+  return kind != "none" && kind != "no_vocab";
+}
+
+}  // namespace
+
+std::vector<SideFile> hf_side_files(const Model& model, std::span<const Outgoing> tensors) {
+  std::vector<SideFile> files{{"config.json", text_of(config_of(model, tensors))}};
+  if (!model.is_gguf()) {
+    for (const std::string_view name : kCarried) {
+      std::string text = text_if_there(model.path() / name);
+      if (!text.empty()) files.push_back({std::string(name), std::move(text)});
+    }
+    return files;
+  }
+  if (!brings_tokenizer(*model.gguf_meta())) return files;
+  const Tokenizer& tokenizer = model.tokenizer();
+  files.push_back({"generation_config.json", text_of(generation_config(tokenizer))});
+  files.push_back({"tokenizer.json", tokenizer.to_tokenizer_json()});
+  files.push_back({"tokenizer_config.json", tokenizer.to_tokenizer_config_json()});
+  return files;
+}
+
+}  // namespace pith

@@ -1,0 +1,38 @@
+// What both exporters share.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/half.h"
+#include "model/export.h"
+
+namespace pith {
+
+// A tensor of the target before it has a place.
+struct Outgoing {
+  std::string name;
+  std::vector<dim> shape;  // slowest dimension first
+  ExportTensor tensor;     // slots empty; meaningless for literals
+  const Format* format = nullptr;
+  std::string literal;  // its bytes, when known already (empty: it has a source)
+  Role role = Role::other;
+};
+
+// Literals first, then the model's tensors in order, with names, formats and row orders of the container.
+std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
+                                       std::span<const Format* const> format_of);
+
+void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view target_name, ExportPlan& plan);
+void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan);
+
+// config.json, tokenizer.json and the like for these tensors.
+std::vector<SideFile> hf_side_files(const Model& model, std::span<const Outgoing> tensors);
+
+// Rows of a rotated projection: where target row r comes from. to_neighbours: from Hugging Face's order (i, i + n/2)
+// to GGUF's (2i, 2i + 1); else back.
+std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours);
+
+bool is_dense_format(const Format& format);  // f32, f16, bf16
+
+}  // namespace pith
