@@ -1,4 +1,4 @@
-#include "io/safetensors_header.h"
+#include "io/safetensors/header.h"
 
 #include <limits>
 #include <nlohmann/json.hpp>

@@ -15,7 +15,7 @@
 #include "core/error.h"
 #include "io/descriptor.h"
 #include "io/printable.h"
-#include "io/stage_journal.h"
+#include "io/stage/journal.h"
 
 namespace pith {
 

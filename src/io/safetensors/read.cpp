@@ -8,7 +8,7 @@
 #include "io/json.h"
 #include "io/printable.h"
 #include "io/safetensors.h"
-#include "io/safetensors_header.h"
+#include "io/safetensors/header.h"
 
 namespace pith {
 

@@ -1,4 +1,4 @@
-#include "io/stage_journal.h"
+#include "io/stage/journal.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
