@@ -188,48 +188,50 @@ void read_chat_template(const json& config, TokenizerData& data) {
   }
 }
 
-// add_bos_token and add_eos_token overrule the post-processor where they are given.
-void apply_config(const json& config, const Ids& ids, TokenizerData& data) {
-  const auto id_of = [&](const char* key, Token otherwise) {
-    const auto found = ids.find(token_text(config, key));
-    return found == ids.end() ? otherwise : found->second;
-  };
-  data.bos = id_of("bos_token", data.bos);
-  data.eos = id_of("eos_token", data.eos);
-  data.unk = id_of("unk_token", data.unk);
-  data.pad = id_of("pad_token", data.pad);
-  data.sep = id_of("sep_token", data.sep);
-  data.cls = id_of("cls_token", data.cls);
-  data.mask = id_of("mask_token", data.mask);
-  read_chat_template(config, data);
-  const auto overrule = [&](const char* key, Token token, std::vector<Token>& around) {
-    const json* given = find_member(config, key);
-    if (!given || !given->is_boolean() || token < 0) return;
-    const bool present = std::find(around.begin(), around.end(), token) != around.end();
-    if (given->get<bool>() && !present) around.push_back(token);
-    if (!given->get<bool>() && present) std::erase(around, token);
-  };
-  overrule("add_bos_token", data.bos, data.before);
-  overrule("add_eos_token", data.eos, data.after);
+Ids ids_of_added(const TokenizerData& data) {
+  Ids ids;
+  for (const AddedToken& token : data.added) ids.emplace(token.content, token.id);
+  return ids;
 }
 
-// Without a configuration: what is put around a text, then the usual names.
-void guess_special(const Ids& ids, TokenizerData& data) {
-  const auto first_known = [&](std::initializer_list<std::string_view> names) -> Token {
+// What the configuration names; else what stands around a text, or an added token with a usual name.
+void read_special(const json& config, TokenizerData& data) {
+  const Ids ids = ids_of(data), added = ids_of_added(data);
+  const auto id = [&](const char* key, Token otherwise, std::initializer_list<std::string_view> names) -> Token {
+    if (const auto found = ids.find(token_text(config, key)); found != ids.end()) return found->second;
+    if (config.contains(key) || otherwise >= 0) return config.contains(key) ? -1 : otherwise;
     for (const std::string_view name : names)
-      if (const auto found = ids.find(name); found != ids.end()) return found->second;
+      if (const auto found = added.find(name); found != added.end()) return found->second;
     return -1;
   };
   const bool bert = data.model == VocabModel::wordpiece;
-  data.bos = !data.before.empty() ? data.before.front()
-             : bert               ? -1
-                                  : first_known({"<s>", "<bos>", "<|begin_of_text|>"});
-  data.eos = !data.after.empty() ? data.after.back()
-                                 : first_known({"</s>", "<eos>", "<|im_end|>", "<|end_of_text|>", "<|endoftext|>"});
-  data.pad = first_known({"<pad>", "[PAD]", "<|pad|>"});
-  data.sep = first_known({"[SEP]"});
-  data.cls = first_known({"[CLS]"});
-  data.mask = first_known({"[MASK]", "<mask>"});
+  const Token first = bert || data.before.empty() ? -1 : data.before.front();
+  const Token last = bert || data.after.empty() ? -1 : data.after.back();
+  data.bos = id("bos_token", first, {"<s>", "<bos>", "<|begin_of_text|>"});
+  data.eos = id("eos_token", last, {"</s>", "<eos>", "<|im_end|>", "<|end_of_text|>", "<|endoftext|>"});
+  data.unk = config.contains("unk_token") && data.unk < 0 ? id("unk_token", -1, {}) : data.unk;
+  data.pad = id("pad_token", -1, {"<pad>", "[PAD]", "<|pad|>"});
+  data.sep = id("sep_token", -1, {"[SEP]"});
+  data.cls = id("cls_token", -1, {"[CLS]"});
+  data.mask = id("mask_token", -1, {"[MASK]", "<mask>"});
+}
+
+// add_bos_token and add_eos_token overrule the post-processor where they are given.
+void overrule(const json& config, const char* key, Token token, std::vector<Token>& around) {
+  const json* given = find_member(config, key);
+  if (!given || !given->is_boolean() || token < 0) return;
+  const bool present = std::find(around.begin(), around.end(), token) != around.end();
+  if (given->get<bool>() && !present) around.push_back(token);
+  if (!given->get<bool>() && present) std::erase(around, token);
+}
+
+void read_config(std::string_view source, TokenizerData& data) {
+  const json config = source.empty() ? json::object() : parse_json(source, "tokenizer_config.json");
+  if (!config.is_object()) throw input_error("tokenizer_config.json", "expected an object");
+  read_special(config, data);
+  read_chat_template(config, data);
+  overrule(config, "add_bos_token", data.bos, data.before);
+  overrule(config, "add_eos_token", data.eos, data.after);
 }
 
 }  // namespace
@@ -264,9 +266,7 @@ TokenizerData read_tokenizer_json(std::string_view source, std::string_view conf
   if (const json* rule = find_member(file, "decoder")) read_decoder(*rule, data);
   data.decode_joins_by_space = !find_member(file, "decoder");
   while (!data.split.empty() && data.split.back().kind == SplitStep::Kind::spelled_bytes) data.split.pop_back();
-  const Ids ids = ids_of(data);
-  guess_special(ids, data);
-  if (!config.empty()) apply_config(parse_json(config, "tokenizer_config.json"), ids, data);
+  read_config(config, data);
   data.source_json = source;
   data.source_config = config;
   return data;
