@@ -3,10 +3,10 @@
 #include "core/error.h"
 #include "formats/format.h"
 #include "io/printable.h"
-#include "model/compressed_tensors.h"
-#include "model/export_parts.h"
+#include "model/export/compressed_tensors.h"
+#include "model/export/parts.h"
+#include "model/open/tensor_table.h"
 #include "model/rope_scaling.h"
-#include "model/tensor_table.h"
 
 namespace pith {
 

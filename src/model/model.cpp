@@ -4,8 +4,8 @@
 
 #include "core/error.h"
 #include "formats/format.h"
-#include "model/hf_folder.h"
 #include "model/model_impl.h"
+#include "model/open/hf_folder.h"
 
 namespace pith {
 

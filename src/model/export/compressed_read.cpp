@@ -7,11 +7,11 @@
 #include "core/parallel.h"
 #include "formats/format.h"
 #include "io/printable.h"
-#include "model/compressed_tensors.h"
 #include "model/config_hf.h"
+#include "model/export/compressed_tensors.h"
+#include "model/export/packed_bits.h"
 #include "model/json_keys.h"
 #include "model/model_impl.h"
-#include "model/packed_bits.h"
 
 namespace pith {
 

@@ -1,4 +1,4 @@
-#include "model/compressed_tensors.h"
+#include "model/export/compressed_tensors.h"
 
 #include <map>
 #include <nlohmann/json.hpp>
@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "formats/format.h"
-#include "model/packed_bits.h"
+#include "model/export/packed_bits.h"
 
 namespace pith {
 

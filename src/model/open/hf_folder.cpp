@@ -1,4 +1,4 @@
-#include "model/hf_folder.h"
+#include "model/open/hf_folder.h"
 
 #include <nlohmann/json.hpp>
 

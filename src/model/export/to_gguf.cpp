@@ -4,8 +4,8 @@
 #include "core/error.h"
 #include "formats/format.h"
 #include "model/config_gguf.h"
-#include "model/export_parts.h"
-#include "model/hf_folder.h"
+#include "model/export/parts.h"
+#include "model/open/hf_folder.h"
 
 namespace pith {
 

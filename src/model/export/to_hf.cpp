@@ -3,8 +3,8 @@
 
 #include "core/error.h"
 #include "formats/format.h"
-#include "model/compressed_tensors.h"
-#include "model/export_parts.h"
+#include "model/export/compressed_tensors.h"
+#include "model/export/parts.h"
 
 namespace pith {
 

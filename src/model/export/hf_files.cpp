@@ -4,10 +4,10 @@
 #include "core/error.h"
 #include "formats/format.h"
 #include "io/json.h"
-#include "model/compressed_tensors.h"
 #include "model/config_hf.h"
-#include "model/export_parts.h"
-#include "model/hf_folder.h"
+#include "model/export/compressed_tensors.h"
+#include "model/export/parts.h"
+#include "model/open/hf_folder.h"
 
 namespace pith {
 

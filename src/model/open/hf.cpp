@@ -5,11 +5,11 @@
 #include "io/files.h"
 #include "io/json.h"
 #include "io/printable.h"
-#include "model/compressed_tensors.h"
 #include "model/config_hf.h"
-#include "model/hf_folder.h"
+#include "model/export/compressed_tensors.h"
 #include "model/json_keys.h"
 #include "model/model_impl.h"
+#include "model/open/hf_folder.h"
 
 namespace pith {
 

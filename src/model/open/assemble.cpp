@@ -6,7 +6,7 @@
 #include "formats/format.h"
 #include "io/printable.h"
 #include "model/model_impl.h"
-#include "model/tensor_table.h"
+#include "model/open/tensor_table.h"
 
 namespace pith {
 
