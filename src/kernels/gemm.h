@@ -7,7 +7,7 @@
 namespace pith {
 
 inline constexpr dim kGemmWidth = 16;   // columns of a packed group
-inline constexpr dim kGemmDepth = 384;  // k in one pass: a packed group of this depth stays in the L1 cache
+inline constexpr dim kGemmDepth = 288;  // k in one pass: a packed group of this depth stays in the L1 cache
 inline constexpr dim kGemmHeight = 6;   // rows of a register tile; multiples of it are best
 
 // c (m, n) = a (m, k) * b (k, n), or c += with `add`.

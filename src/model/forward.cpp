@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "kernels/rows.h"
 #include "model/forward_layers.h"
 #include "model/forward_piece.h"
+#include "ops/parts.h"
 
 namespace pith {
 
@@ -41,15 +41,17 @@ void Forward::Impl::finish_logits(float* rows, dim count) {
   const Config& c = *net.config;
   const dim slice = 8192;  // values at a time, so that a single row is shared out too
   const dim total = count * c.vocab;
-  parallel_for((total + slice - 1) / slice, [&](dim i) {
-    float* x = rows + i * slice;
-    const dim n = std::min(slice, total - i * slice);
-    if (c.logit_scale != 1) multiply(x, float(c.logit_scale), n);
-    if (c.logit_softcap > 0) soft_cap(x, float(c.logit_softcap), n);
-    if (!all_finite(x, n))
-      throw Error(Blame::input, "forward", "expected finite logits, got others from lm_head",
-                  "a weight there is damaged, or values overflow");
-  });
+  parallel_for((total + slice - 1) / slice,
+               [&](dim i) {
+                 float* x = rows + i * slice;
+                 const dim n = std::min(slice, total - i * slice);
+                 if (c.logit_scale != 1) multiply(x, float(c.logit_scale), n);
+                 if (c.logit_softcap > 0) soft_cap(x, float(c.logit_softcap), n);
+                 if (!all_finite(x, n))
+                   throw Error(Blame::input, "forward", "expected finite logits, got others from lm_head",
+                               "a weight there is damaged, or values overflow");
+               },
+               grain_of(slice));
 }
 
 // x: the hidden states of all rows of the piece, or of the wanted ones; overwritten.

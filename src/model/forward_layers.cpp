@@ -5,12 +5,12 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "kernels/rows.h"
 #include "model/forward_rope.h"
 #include "ops/embed.h"
 #include "ops/gate.h"
 #include "ops/norm.h"
+#include "ops/parts.h"
 
 namespace pith {
 
@@ -233,7 +233,7 @@ void Layers::store_heads(Pass& pass, dim l, float* k, const float* v, dim stride
                         std::size_t(width) * sizeof(float));
           }
         },
-        16);
+        grain_of(2 * kv_width_));
   }
 }
 
@@ -247,7 +247,7 @@ void Layers::turn_queries(const Pass& pass, dim l, float* q, dim stride) {
         const dim row = pass.compact ? pass.piece.wanted[std::size_t(i)] : i;
         if (config_.rope.on) rope_row(q + i * stride, config_.heads, config_.head_dim, rope_of(l), row, neighbours);
       },
-      8);
+      grain_of(q_width_));
 }
 
 void Layers::attend(Pass& pass, dim l, const float* q) {
@@ -282,7 +282,7 @@ void Layers::add_to_residual(Pass& pass, dim l, const Linear& linear, Role role,
   float* branch = reserve(branch_, pass.rows * config_.hidden);
   multiply({&linear, role, x, pass.rows, branch}, l, pass.observer);
   if (post.weight) normalize(post, branch, pass.rows, branch, l, "in");
-  parallel_ranges(pass.rows, 8, [&](dim begin, dim end) {
+  parallel_ranges(pass.rows, grain_of(config_.hidden), [&](dim begin, dim end) {
     add_scaled(residual + begin * config_.hidden, branch + begin * config_.hidden, float(config_.residual_scale),
                (end - begin) * config_.hidden);
   });

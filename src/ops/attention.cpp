@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
+#include "ops/parts.h"
 
 namespace pith {
 
@@ -106,7 +106,8 @@ void Attention::run(const AttentionShape& s, std::span<const QueryRun> runs, con
   for (const QueryRun& r : runs) longest = std::max(longest, r.first_position + r.count);
   const dim each = (2 * s.head_dim + longest) * kLanes;
   scratch_.reserve(num_threads() * each * dim(sizeof(float)));
-  const dim count = dim(tasks_.size()) - 1, total = tasks_.back().cost_before, parts = num_threads();
+  const dim count = dim(tasks_.size()) - 1, total = tasks_.back().cost_before;
+  const dim parts = std::clamp<dim>(total / grain_of(4 * s.head_dim), 1, num_threads());
   const auto begin_of = [&](dim part) {  // equal shares of the work, which grows along a sequence
     const dim cost = total * part / parts;
     return std::lower_bound(tasks_.begin(), tasks_.begin() + count, cost,

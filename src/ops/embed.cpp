@@ -1,8 +1,8 @@
 #include "ops/embed.h"
 
-#include "core/parallel.h"
 #include "formats/format.h"
 #include "kernels/rows.h"
+#include "ops/parts.h"
 
 namespace pith {
 
@@ -17,7 +17,7 @@ void embed_rows(const Weight& table, std::span<const dim> ids, float scale, floa
         if (scale != 1) multiply(to, scale, w.cols);
         if (add_on) add(out + i * w.cols, to, w.cols);
       },
-      8);
+      grain_of(w.cols));
 }
 
 }  // namespace pith

@@ -1,6 +1,6 @@
 #include "ops/gate.h"
 
-#include "core/parallel.h"
+#include "ops/parts.h"
 
 namespace pith {
 
@@ -10,7 +10,7 @@ void gate_rows(const GateRows& c) {
       [&](dim i) {
         activate(c.kind, c.gate + i * c.stride, c.up ? c.up + i * c.stride : nullptr, c.cols, c.out + i * c.cols);
       },
-      4);
+      grain_of(4 * c.cols));
 }
 
 }  // namespace pith

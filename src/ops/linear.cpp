@@ -12,7 +12,8 @@ namespace {
 
 constexpr dim kFewRows = 8;                // below: products straight from the encoded weight
 constexpr dim kPanelBytes = dim(4) << 20;  // of packed weights; stays in the shared cache
-constexpr dim kRowBlock = 96;              // rows of x that stay in a core's cache beside a packed group
+// Rows of x: this many of them by kGemmDepth stay in a core's cache beside a packed group.
+constexpr dim kRowBlock = 258;
 
 // Rows of f32 that need no widening; null when they must be decoded.
 const float* plain_row(const Encoded& w, dim row) {
@@ -29,7 +30,7 @@ void decode_row(const Encoded& w, dim row_bytes_each, dim row, float* out) {
 void few_rows(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
   const dim row_size = row_bytes(*w.format, w.cols);
   ws.widened.reserve(num_threads() * w.cols * dim(sizeof(float)));
-  parallel_parts(w.rows, 16, [&](dim part, dim begin, dim end) {
+  parallel_parts(w.rows, grain_of(w.cols * c.n), [&](dim part, dim begin, dim end) {
     float* scratch = ws.widened.as<float>() + part * w.cols;
     for (dim r = begin; r < end; ++r) {
       const float* row = plain_row(w, r);
@@ -51,19 +52,20 @@ void few_rows(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
 void pack_panel(const Encoded& w, dim first, dim count, LinearWorkspace& ws) {
   const dim row_size = row_bytes(*w.format, w.cols);
   ws.widened.reserve(num_threads() * kGemmWidth * w.cols * dim(sizeof(float)));
-  parallel_parts((count + kGemmWidth - 1) / kGemmWidth, 1, [&](dim part, dim begin, dim end) {
-    float* scratch = ws.widened.as<float>() + part * kGemmWidth * w.cols;
-    for (dim g = begin; g < end; ++g) {
-      const dim row = first + g * kGemmWidth;
-      const dim rows = std::min(kGemmWidth, first + count - row);
-      const float* source = plain_row(w, row);
-      if (!source) {
-        for (dim r = 0; r < rows; ++r) decode_row(w, row_size, row + r, scratch + r * w.cols);
-        source = scratch;
-      }
-      pack_group(source, w.cols, rows, w.cols, ws.packed.as<float>() + g * kGemmWidth * w.cols);
-    }
-  });
+  parallel_parts((count + kGemmWidth - 1) / kGemmWidth, grain_of(kGemmWidth * w.cols),
+                 [&](dim part, dim begin, dim end) {
+                   float* scratch = ws.widened.as<float>() + part * kGemmWidth * w.cols;
+                   for (dim g = begin; g < end; ++g) {
+                     const dim row = first + g * kGemmWidth;
+                     const dim rows = std::min(kGemmWidth, first + count - row);
+                     const float* source = plain_row(w, row);
+                     if (!source) {
+                       for (dim r = 0; r < rows; ++r) decode_row(w, row_size, row + r, scratch + r * w.cols);
+                       source = scratch;
+                     }
+                     pack_group(source, w.cols, rows, w.cols, ws.packed.as<float>() + g * kGemmWidth * w.cols);
+                   }
+                 });
 }
 
 // y[row_begin ... row_end, columns of the panel from `group`] from packed groups.
@@ -90,13 +92,13 @@ void multiply_block(const LinearCall& c, dim cols, const float* packed, dim row_
 void multiply_panel(const LinearCall& c, dim cols, dim first, dim count, const float* packed) {
   const dim units = (c.n + kGemmHeight - 1) / kGemmHeight;
   if (units >= 4 * num_threads()) {
-    parallel_ranges(units, 1, [&](dim begin, dim end) {
+    parallel_ranges(units, grain_of(kGemmHeight * cols * count / 8), [&](dim begin, dim end) {
       multiply_block(c, cols, packed, begin * kGemmHeight, std::min(c.n, end * kGemmHeight), first, count);
     });
     return;
   }
   const dim groups = (count + kGemmWidth - 1) / kGemmWidth;
-  parallel_ranges(groups, 1, [&](dim begin, dim end) {
+  parallel_ranges(groups, grain_of(kGemmWidth * cols * c.n / 8), [&](dim begin, dim end) {
     const dim column = begin * kGemmWidth;
     multiply_block(c, cols, packed + column * cols, 0, c.n, first + column, std::min(count, end * kGemmWidth) - column);
   });

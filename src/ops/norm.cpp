@@ -2,14 +2,14 @@
 
 #include <atomic>
 
-#include "core/parallel.h"
 #include "kernels/rows.h"
+#include "ops/parts.h"
 
 namespace pith {
 
 bool norm_rows(const NormRows& c) {
   std::atomic<bool> finite = true;
-  parallel_ranges(c.n, 8, [&](dim begin, dim end) {
+  parallel_ranges(c.n, grain_of(c.cols), [&](dim begin, dim end) {
     for (dim i = begin; i < end; ++i) {
       const NormCall row = {.x = c.x + i * c.stride,
                             .n = c.cols,

@@ -6,6 +6,12 @@
 
 namespace pith {
 
+// Items per thread that are worth waking one for, when an item is this many multiply-adds (or values touched).
+inline dim grain_of(dim work_each) {
+  constexpr dim kWorthwhile = 1 << 16;  // some microseconds
+  return kWorthwhile / std::max<dim>(work_each, 1) + 1;
+}
+
 // body(part, begin, end) on disjoint ranges that cover [0, count).
 template <class Body>
 void parallel_parts(dim count, dim grain, Body&& body) {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/parallel.h"
 #include "kernels/rows.h"
+#include "ops/parts.h"
 
 namespace pith {
 
@@ -69,7 +69,7 @@ void RopeTable::fill(std::span<const double> frequencies, double magnitude, std:
           out[half_ + i] = float(std::sin(angle) * magnitude);
         }
       },
-      16);
+      grain_of(64 * half_));
 }
 
 void rope_row(float* x, dim heads, dim head_dim, const RopeTable& table, dim row, bool neighbours) {
