@@ -50,12 +50,45 @@ void check_room(const Prepared& p, const std::filesystem::path& target, const Ru
                 "raise the limit; its largest part is one panel of the widest tensor");
 }
 
-// The journal's note on a finished tensor, exact.
-std::string note_of(const ErrorSums& sums) { return fmt::format("{:a} {:a}", sums.source, sums.error); }
+// Tensors that are journalled together, as indices into ExportPlan::tensors: of one block, or a part of it when it
+// is large. Each record waits for the disk, so a record per tensor would be slow.
+struct Group {
+  std::size_t begin = 0, end = 0;
+};
 
-std::optional<ErrorSums> sums_of(const std::string* note) {
-  ErrorSums sums;
-  if (!note || std::sscanf(note->c_str(), "%la %la", &sums.source, &sums.error) != 2) return {};
+std::vector<Group> groups_of(const Prepared& p) {
+  constexpr dim kGroupBytes = dim(32) << 20;
+  std::vector<Group> groups;
+  dim bytes = 0, layer = 0;
+  for (std::size_t i = 0; i < p.plan.tensors.size(); ++i) {
+    const TensorPlan& plan = p.plan_for(p.plan.tensors[i]);
+    if (groups.empty() || plan.layer != layer || bytes >= kGroupBytes) {
+      groups.push_back({i, i});
+      bytes = 0;
+    }
+    groups.back().end = i + 1;
+    bytes += plan.bytes_after;
+    layer = plan.layer;
+  }
+  return groups;
+}
+
+// The journal's note on a finished group, exact.
+std::string note_of(const std::vector<ErrorSums>& sums) {
+  std::string note;
+  for (const ErrorSums& s : sums) note += fmt::format("{:a} {:a} ", s.source, s.error);
+  return note;
+}
+
+// Empty when there is no such note.
+std::vector<ErrorSums> sums_of(const std::string* note, std::size_t count) {
+  std::vector<ErrorSums> sums(note ? count : 0);
+  const char* at = note ? note->c_str() : "";
+  for (ErrorSums& s : sums) {
+    int used = 0;
+    if (std::sscanf(at, "%la %la %n", &s.source, &s.error, &used) != 2) return {};
+    at += used;
+  }
   return sums;
 }
 
@@ -76,28 +109,38 @@ TensorOutcome outcome_of(const TensorPlan& plan, const ErrorSums& sums) {
   return out;
 }
 
-// Writes tensors into the stage one by one; holds the buffers.
+// Writes tensors into the stage; holds the buffers.
 class Writer {
  public:
   Writer(const Model& model, const Recipe& recipe, const Prepared& prepared, Stage& stage, Progress& progress)
       : model_(model), recipe_(recipe), prepared_(prepared), stage_(stage), progress_(progress) {}
 
-  // From the journal when an earlier run has done it.
-  ErrorSums write(std::size_t index, const ExportTensor& t) {
-    const SourceRows source(model_, t, recipe_.dither);
-    const std::string piece = fmt::format("{} {}", index, t.slots.at(0).name);
-    if (const auto done = sums_of(stage_.recorded(piece))) {
-      progress_.advance(source.rows() * source.cols(), source.tensor().name);
-      return *done;
+  // One entry per tensor; from the journal when an earlier run has written the group.
+  std::vector<ErrorSums> write(const Group& group) {
+    const std::string piece = fmt::format("tensors {} to {}", group.begin, group.end);
+    std::vector<ErrorSums> sums = sums_of(stage_.recorded(piece), group.end - group.begin);
+    const auto tensors = std::span(prepared_.plan.tensors).subspan(group.begin, group.end - group.begin);
+    if (!sums.empty()) {
+      for (const ExportTensor& t : tensors) {
+        const TensorPlan& plan = prepared_.plan_for(t);
+        progress_.advance(plan.rows * plan.cols, plan.name);
+      }
+      return sums;
     }
-    const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, prepared_.importance.find(t.source)};
-    const ErrorSums sums =
-        written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
+    for (const ExportTensor& t : tensors) sums.push_back(write(t));
     stage_.record(piece, note_of(sums));
+    // Again: reading a tensor maps a few pages of its neighbours, too.
+    for (const ExportTensor& t : tensors) model_.release(model_.tensors()[t.source]);
     return sums;
   }
 
  private:
+  ErrorSums write(const ExportTensor& t) {
+    const SourceRows source(model_, t, recipe_.dither);
+    const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, prepared_.importance.find(t.source)};
+    return written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
+  }
+
   const std::string& file_of(const Slot& slot) const { return prepared_.plan.files.at(slot.file).name; }
 
   // each(begin, end): the panels of a tensor in order
@@ -144,10 +187,22 @@ class Writer {
   Buffer encoded_;
 };
 
-dim values_of(const Preflight& preflight) {
+dim values_of(const Prepared& prepared) {
   dim values = 0;
-  for (const TensorPlan& plan : preflight.tensors) values += plan.rows * plan.cols;
+  for (const ExportTensor& t : prepared.plan.tensors) values += prepared.plan_for(t).rows * prepared.plan_for(t).cols;
   return values;
+}
+
+std::vector<TensorOutcome> write_tensors(const Model& model, const Recipe& recipe, const Prepared& prepared,
+                                         Stage& stage, Progress& progress) {
+  Writer writer(model, recipe, prepared, stage, progress);
+  std::vector<TensorOutcome> outcomes;
+  for (const Group& group : groups_of(prepared)) {
+    const std::vector<ErrorSums> sums = writer.write(group);
+    for (std::size_t i = group.begin; i < group.end; ++i)
+      outcomes.push_back(outcome_of(prepared.plan_for(prepared.plan.tensors[i]), sums[i - group.begin]));
+  }
+  return outcomes;
 }
 
 void add_files(const ExportPlan& plan, Stage& stage) {
@@ -174,12 +229,9 @@ Outcome compress(const Model& model, const Recipe& recipe, Container container, 
               fingerprint(outcome.source_hash, recipe, prepared),
               {.resume = limits.resume, .overwrite = limits.overwrite});
   add_files(plan, stage);
-  progress.begin("compress", values_of(prepared.preflight));
-  {
-    Writer writer(model, recipe, prepared, stage, progress);
-    for (std::size_t i = 0; i < plan.tensors.size(); ++i)
-      outcome.tensors.push_back(outcome_of(prepared.plan_for(plan.tensors[i]), writer.write(i, plan.tensors[i])));
-  }
+  progress.begin("compress", values_of(prepared));
+  outcome.tensors = write_tensors(model, recipe, prepared, stage, progress);
+  for (const std::size_t i : prepared.in_head) outcome.tensors.push_back(outcome_of(prepared.preflight.tensors[i], {}));
   progress.begin("verify", 1);
   verify(stage.folder(), model, prepared);
   std::vector<std::filesystem::path> files;

@@ -22,16 +22,17 @@ struct Faults {
   }
 };
 
-bool holds(Container container, const Format& f) {
+bool is_matrix(const ModelTensor& t) { return t.part == Part::weight && !t.vector; }
+
+// Integer groups of a Hugging Face folder are for the linear layers alone: readers look embeddings up as they are.
+bool holds(Container container, const Format& f, const ModelTensor& t) {
   if (container == Container::gguf) return f.gguf_type >= 0;
-  return is_dense(f) || f.int_group.bits > 0;
+  return is_dense(f) || (f.int_group.bits > 0 && is_matrix(t) && (is_linear(t.role) || t.role == Role::lm_head));
 }
 
 std::string_view container_name(Container container) {
   return container == Container::gguf ? "a GGUF file" : "a Hugging Face folder";
 }
-
-bool is_matrix(const ModelTensor& t) { return t.part == Part::weight && !t.vector; }
 
 bool is_head_or_embedding(Role role) { return role == Role::embed || role == Role::lm_head; }
 
@@ -44,10 +45,10 @@ struct Wish {
 Wish kept(const ModelTensor& t, Container container) {
   const Format& from = *t.weight.format;
   if (container == Container::gguf) {
-    const bool same = t.role == Role::other && is_matrix(t) && holds(container, from);
+    const bool same = t.role == Role::other && is_matrix(t) && holds(container, from, t);
     return {same ? &from : &f32_format(), "kept"};
   }
-  if (holds(container, from)) return {&from, "kept"};
+  if (holds(container, from, t)) return {&from, "kept"};
   return {&f16_format(), "kept; its own type has no place in a Hugging Face folder"};
 }
 
@@ -113,7 +114,7 @@ TensorPlan plan_tensor(std::size_t index, const ModelTensor& t, const Recipe& re
     plan.to = other;
     plan.why = fmt::format("{} columns are not a multiple of {}'s {}", w.cols, plan.wanted->name, plan.wanted->block);
   }
-  if (!holds(container, *plan.to))
+  if (!holds(container, *plan.to, t))
     misfits.list.push_back(fmt::format("{}: {} has no place in {}", what, plan.to->name, container_name(container)));
   return plan;
 }

@@ -88,6 +88,25 @@ void check_dither(const std::vector<TensorPlan>& plans, const Recipe& recipe) {
   throw input_error("dither", "expected a quantized source that is widened to f32, f16 or bf16, no tensor is");
 }
 
+// Tells the rows of the table what the export plan knows.
+void join_plans(const Model& model, Prepared& p) {
+  auto& plans = p.preflight.tensors;
+  for (const ExportTensor& t : p.plan.tensors) {
+    PITH_CHECK(t.source < p.plan_of.size() && p.plan_of[t.source] != Prepared::kNone);
+    PITH_CHECK(p.plan_for(t).to == t.format);
+    for (const Slot& slot : t.slots) plans[p.plan_of[t.source]].bytes_after += slot.size_bytes;
+  }
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    if (plans[i].bytes_after > 0) continue;
+    p.in_head.push_back(i);
+    plans[i].bytes_after = plans[i].rows * row_bytes(*plans[i].to, plans[i].cols);
+    const ExportTensor itself{.source = plans[i].source, .format = plans[i].to, .rows_from = {}, .slots = {}};
+    const SourceRows source(model, itself, {});
+    std::vector<float> values(std::size_t(source.rows() * source.cols()));
+    source.load(0, source.rows(), values.data());  // for its check
+  }
+}
+
 }  // namespace
 
 bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
@@ -110,10 +129,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     p.plan_of[plans[i].source] = i;
   }
   p.plan = plan_export(model, container, format_of, target.filename().string());
-  for (const ExportTensor& t : p.plan.tensors) {
-    PITH_CHECK(t.source < p.plan_of.size() && p.plan_of[t.source] != Prepared::kNone);
-    for (const Slot& slot : t.slots) plans[p.plan_of[t.source]].bytes_after += slot.size_bytes;
-  }
+  join_plans(model, p);
   p.preflight.output_bytes = p.plan.total_bytes();
   p.preflight.disk_free_bytes = Stage::free_bytes(target);
   predict(model, recipe, p);

@@ -12,6 +12,7 @@ struct Prepared {
   Options options;
   Importance importance;
   std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
+  std::vector<std::size_t> in_head;  // into preflight.tensors: written with a file's head already, exactly
   static constexpr std::size_t kNone = std::size_t(-1);
   const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }
 };

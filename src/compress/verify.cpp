@@ -71,11 +71,16 @@ void verify(const std::filesystem::path& folder, const Model& source, const Prep
   const Model written = Model::open(plan.container == Container::gguf ? folder / plan.files.at(0).name : folder);
   std::map<Place, const ModelTensor*> at;
   for (const ModelTensor& t : written.tensors()) at.emplace(place_of(t), &t);
+  std::vector<const ModelTensor*> recent;
   for (const ExportTensor& planned : plan.tensors) {
     const ModelTensor& from = source.tensors()[planned.source];
     if (from.role == Role::other) continue;  // carried along; only its bytes' place is known
     const auto found = at.find(place_of(from));
     check_tensor(found == at.end() ? nullptr : found->second, from, planned);
+    recent.push_back(found->second);
+    if (recent.size() < 32) continue;
+    for (const ModelTensor* t : recent) written.release(*t);  // so many at once: each maps pages of its neighbours, too
+    recent.clear();
   }
 }
 

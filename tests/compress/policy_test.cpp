@@ -82,10 +82,16 @@ TEST(Policy, WithoutFallbacksAllMisfitsAreListedAtOnce) {
 
 TEST(Policy, RefusesFormatsThatTheContainerCannotHold) {
   EXPECT_NE(error_of([&] { plans_for({}, recipe_for("q4_k"), Container::hf); }).find("q4_k"), std::string::npos);
+  const TempFolder temp;
+  const Model model = Model::open(write_model(temp.path / "in", {}));
+  int refused = 0;
   for (const Format* f : all_formats()) {
     if (f->gguf_type >= 0) continue;
-    EXPECT_NE(error_of([&] { plans_for({}, recipe_for(f->name)); }).find(f->name), std::string::npos) << f->name;
+    ++refused;
+    const std::string error = error_of([&] { choose_formats(model, recipe_for(f->name), Container::gguf); });
+    EXPECT_NE(error.find(f->name), std::string::npos) << f->name;
   }
+  EXPECT_GT(refused, 0);
 }
 
 TEST(Policy, HuggingFaceKeepsTheSourcesTypes) {
