@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "tests/shared_data.h"
 
 namespace pith {
 namespace {
@@ -85,6 +86,21 @@ TEST(Protocols, ATextShorterThanAWindowGivesNone) {
   EXPECT_TRUE(set.windows.empty());
   EXPECT_EQ(set.tokens_scored, 0);
   EXPECT_EQ(set.tokens_dropped, 3);
+}
+
+// The token counts that the GPTQ scripts and the transformers documentation show for this text.
+TEST(Protocols, WikiTextHasTheKnownNumbersOfTokens) {
+  PITH_NEED_DATA(text, "text/wikitext2.test.raw");
+  PITH_NEED_DATA(gpt2, "gguf_vocab/ggml-vocab-gpt-2.gguf");
+  PITH_NEED_DATA(llama, "gguf_vocab/ggml-vocab-llama-spm.gguf");
+  const std::string raw = test::read_file(text);
+  const Protocol& protocol = protocol_or_throw("gptq-2048");
+  const auto of_gpt2 = make_windows(protocol, Tokenizer::from_gguf(GgufFile(gpt2).meta()), raw, 0, 0);
+  EXPECT_EQ(of_gpt2.windows.size(), 140u);
+  EXPECT_EQ(140 * 2048 + of_gpt2.tokens_dropped, 287644);
+  const auto of_llama = make_windows(protocol, Tokenizer::from_gguf(GgufFile(llama).meta()), raw, 0, 0);
+  EXPECT_EQ(of_llama.windows.size(), 166u);
+  EXPECT_EQ(166 * 2048 + of_llama.tokens_dropped, 341469);
 }
 
 TEST(Protocols, AnUnknownNameListsTheKnown) {
