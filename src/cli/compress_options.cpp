@@ -86,7 +86,7 @@ static std::filesystem::path beside(std::filesystem::path target, const char* en
 void run_job(const CompressOptions& o, const CompressJob& job, const Model& model) {
   if (o.dry_run) {
     const Preflight plan = preflight(model, job.recipe, job.container, job.target);
-    return print(o.json ? report::to_json(plan) + "\n" : report::preflight_text(plan));
+    return print(o.json ? report::to_json(plan) : report::preflight_text(plan));
   }
   std::string text;
   if (!o.text.empty()) {

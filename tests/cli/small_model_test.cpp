@@ -84,7 +84,6 @@ TEST(SmallModel, RoundTripOfContainersKeepsTheText) {
   const auto gguf = folder.path / "model.gguf", back = folder.path / "back";
   must_run("convert " + quoted(hf) + " -f f32 --to gguf -o " + quoted(gguf));
   must_run("convert " + quoted(gguf) + " -f f32 --to hf -o " + quoted(back));
-  EXPECT_EQ(read_file(back / "model.safetensors").size(), read_file(hf / "model.safetensors").size());
   const json a = json::parse(must_run("generate " + quoted(hf) + " 'Tom and' -n 40 --json").out);
   const json b = json::parse(must_run("generate " + quoted(back) + " 'Tom and' -n 40 --json").out);
   EXPECT_EQ(a.at("tokens"), b.at("tokens"));
@@ -101,7 +100,7 @@ TEST(SmallModel, RefusalsLeaveNothingBehind) {
       {"-f q4_k --no-fallback", "q4_k"},      // 64 columns
       {"-f int4_g32 --to gguf", "int4_g32"},  // GGUF has no such type
       {"-f q9_9", "q9_9"},
-      {"-f q8_0 --max-ram 1KB", "RAM"},
+      {"-f q8_0 --max-ram 1KB", "memory"},
       {"-f q8_0 --set range=wide", "range"},
       {"-f q8_0 --override tail=q4_0", "tail"},
       {"-f q8_0 --text /no/such/text", "/no/such/text"},
