@@ -13,10 +13,10 @@ namespace pith {
 struct GenerateOptions {
   dim max_tokens = 128;
   dim context = 0;  // tokens of prompt and answer together; 0: as many as needed, up to the model's own limit
-  SamplerOptions sampler;
-  std::vector<Token> stop_tokens;  // besides the tokenizer's end tokens
-  bool ignore_end = false;         // end tokens do not stop
-  std::vector<std::string> stop_strings;
+  SamplerOptions sampler = {};
+  std::vector<Token> stop_tokens = {};  // besides the tokenizer's end tokens
+  bool ignore_end = false;              // end tokens do not stop
+  std::vector<std::string> stop_strings = {};
 };
 
 enum class StopReason { max_tokens, context_full, stop_token, stop_string, callback };

@@ -19,7 +19,7 @@ struct RopeChoice {
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double beta_fast = 32, beta_slow = 1;              // yarn
   double magnitude = 1;                              // multiplies cos and sin
-  std::vector<float> divisors;                       // (dims / 2) of the frequencies; empty: 1
+  std::vector<float> divisors = {};                  // (dims / 2) of the frequencies; empty: 1
 };
 
 // Radians per position of each pair, (dims / 2). `length` is the longest sequence in view (dynamic only).
