@@ -14,14 +14,12 @@ namespace {
 
 constexpr dim kPanelBytes = dim(64) << 20;
 
-dim grain_for(dim cols) { return std::max<dim>(1, 16384 / std::max<dim>(1, cols)); }
-
 void encode_dense(const EncodeTask& task, dim rows, const float* values, std::byte* out) {
   const dim cols = task.source.cols(), bytes = row_bytes(task.format, cols);
   parallel_for(
       rows,
       [&](dim r) { task.format.encode(task.format, values + r * cols, nullptr, cols, RangeSearch{}, out + r * bytes); },
-      grain_for(cols));
+      rows_for_a_thread(cols));
 }
 
 Error overflow(const EncodeTask& task, const std::byte* encoded_row, dim row) {
@@ -70,7 +68,7 @@ void TensorEncoder::measure(const EncodeTask& task, dim begin, dim end, const st
   const dim rows = end - begin, cols = task.source.cols(), bytes = row_bytes(task.format, cols);
   const float* source = (task.source.dithered() ? plain_ : values_).as<float>();
   std::vector<ErrorSums> of_row(static_cast<std::size_t>(rows));
-  parallel_ranges(rows, grain_for(cols), [&](dim first, dim last) {
+  parallel_ranges(rows, rows_for_a_thread(cols), [&](dim first, dim last) {
     std::vector<float> decoded(static_cast<std::size_t>(cols));
     for (dim r = first; r < last; ++r) {
       task.format.decode(task.format, encoded + r * bytes, cols, decoded.data());

@@ -43,7 +43,7 @@ void append_layers(std::string_view range, std::string_view all, std::vector<dim
 
 Role matrix_role(std::string_view name) {
   const Role role = role_or_throw(name);
-  if (is_norm(role) || role == Role::rope_factors || role == Role::other)
+  if (is_norm(role) || role == Role::rope_factors || role == Role::rope_long_factors || role == Role::other)
     throw input_error("override", "expected the role of a matrix, got '{}': vectors keep full precision", name);
   return role;
 }

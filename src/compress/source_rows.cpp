@@ -12,7 +12,7 @@
 
 namespace pith {
 
-static dim grain_for(dim cols) { return std::max<dim>(1, 16384 / std::max<dim>(1, cols)); }
+dim rows_for_a_thread(dim cols) { return std::max<dim>(1, (dim(1) << 17) / std::max<dim>(1, cols)); }
 
 SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither& dither)
     : model_(model), in_(model.tensors()[out.source]), out_(out) {
@@ -38,7 +38,7 @@ void SourceRows::decode(dim row, bool dither, float* values) const {
 
 void SourceRows::load_transposed(dim begin, dim end, bool dither, float* values) const {
   const dim target_cols = in_.weight.rows;
-  parallel_ranges(target_cols, grain_for(in_.weight.cols), [&](dim first, dim last) {
+  parallel_ranges(target_cols, rows_for_a_thread(in_.weight.cols), [&](dim first, dim last) {
     std::vector<float> row(static_cast<std::size_t>(in_.weight.cols));
     for (dim r = first; r < last; ++r) {
       decode(r, dither, row.data());
@@ -51,7 +51,8 @@ void SourceRows::load_rows(dim begin, dim end, bool dither, float* values) const
   PITH_CHECK(0 <= begin && begin <= end && end <= rows());
   if (out_.transpose) return load_transposed(begin, end, dither, values);
   parallel_for(
-      end - begin, [&](dim i) { decode(source_row(begin + i), dither, values + i * cols()); }, grain_for(cols()));
+      end - begin, [&](dim i) { decode(source_row(begin + i), dither, values + i * cols()); },
+      rows_for_a_thread(cols()));
 }
 
 void SourceRows::load(dim begin, dim end, float* values) const {
@@ -94,7 +95,7 @@ std::string first_not_finite(const float* values, dim rows, dim cols, dim first_
         for (dim c = 0; c < cols; ++c) finite &= std::isfinite(values[r * cols + c]);
         fault[std::size_t(r)] = !finite;
       },
-      grain_for(cols));
+      rows_for_a_thread(cols));
   const auto found = std::find(fault.begin(), fault.end(), 1);
   if (found == fault.end()) return {};
   const dim r = found - fault.begin();

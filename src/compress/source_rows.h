@@ -41,7 +41,10 @@ class SourceRows {
   dim source_row_bytes_;
 };
 
-// "(row, column) = value" of the first value that is not finite, or empty.
+// So many rows that decoding or comparing them outweighs waking a thread by far.
+dim rows_for_a_thread(dim cols);
+
+// "VALUE at row R, column C" of the first value that is not finite, or empty.
 std::string first_not_finite(const float* values, dim rows, dim cols, dim first_row);
 
 }  // namespace pith

@@ -25,7 +25,7 @@ void rtn_layer(const LayerTask& task, const Options& options) {
   PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
   const RangeSearch search = search_from(options);
   const dim bytes_per_row = row_bytes(*task.format, task.cols);
-  const dim grain = std::max<dim>(1, 4096 / std::max<dim>(1, task.cols));  // enough work for a thread to start
+  const dim grain = std::max<dim>(1, 16384 / std::max<dim>(1, task.cols));  // worth a thread
   parallel_for(
       task.rows,
       [&](dim row) {
