@@ -1,9 +1,11 @@
 #include "ops/linear.h"
 
 #include "core/error.h"
+#include "core/half.h"
 #include "formats/format.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
+#include "ops/dense_product.h"
 #include "ops/parts.h"
 
 namespace pith {
@@ -116,6 +118,22 @@ void many_rows(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
   }
 }
 
+// On processors that multiply bf16: x rounded to bf16, in blocks of rows of one size, so that no result depends on
+// the number of threads.
+void many_rows_bf16(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
+  constexpr dim kBlock = 256;
+  ws.packed.reserve(c.n * w.cols * dim(sizeof(std::uint16_t)));
+  auto* x = ws.packed.as<std::uint16_t>();
+  parallel_for((c.n + kBlock - 1) / kBlock, [&](dim block) {
+    const dim first = block * kBlock, n = std::min(kBlock, c.n - first);
+    for (dim i = first * w.cols; i < (first + n) * w.cols; ++i) x[i] = f32_to_bf16(c.x[i]);
+    float* y = c.y + first * c.y_stride;
+    dense_product({DenseType::bf16, x + first * w.cols, w.data, y, n, w.rows, w.cols, c.y_stride, c.add});
+    if (c.bias)
+      for (dim r = 0; r < n; ++r) add(y + r * c.y_stride, c.bias, w.rows);
+  });
+}
+
 }  // namespace
 
 void linear(const LinearCall& call, LinearWorkspace& workspace) {
@@ -124,6 +142,8 @@ void linear(const LinearCall& call, LinearWorkspace& workspace) {
   const Encoded& w = std::get<Encoded>(*call.weight);
   if (call.n < kFewRows)
     few_rows(w, call, workspace);
+  else if (w.format == &bf16_format() && has_bf16_products())
+    many_rows_bf16(w, call, workspace);
   else
     many_rows(w, call, workspace);
 }
