@@ -20,6 +20,7 @@ struct TensorName {
   bool rope_rows = false;   // rows are permuted between Hugging Face (halves) and GGUF (neighbours) order
   bool transposed = false;  // Hugging Face stores (in, out): Conv1D
   bool optional = false;    // may be absent, as biases always may
+  bool plus_one = false;    // Hugging Face stores w - 1, GGUF w
 };
 
 struct Arch {
@@ -33,6 +34,9 @@ struct Arch {
   void (*from_gguf)(const GgufMeta& meta, Config& out);
   void (*to_hf)(const Config& config, nlohmann::json& out);
   void (*to_gguf)(const Config& config, GgufMeta& out);
+  // Where config.json says what the tensors show: biases of the projections, norms of queries and keys.
+  std::string_view hf_bias_key = "attention_bias";
+  std::string_view hf_head_norm_key = "";
 };
 
 std::span<const Arch* const> all_archs();

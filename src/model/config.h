@@ -11,6 +11,8 @@ namespace pith {
 enum class NormKind { rms, layer };
 enum class Activation { silu, gelu_tanh, gelu_erf, relu };
 enum class RopePairing { halves, neighbours };  // (i, i + n/2), Hugging Face's; (2i, 2i + 1), GGUF's for llama
+// Norms of queries and keys: one weight for all heads; one for each; or one norm over all heads together.
+enum class HeadNorms { shared, each, whole };
 enum class RopeScaling { none, linear, llama3, yarn, longrope, dynamic };
 
 struct Rope {
@@ -24,7 +26,8 @@ struct Rope {
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double attn_factor = 1;                            // yarn, longrope: multiplies cos and sin
   double beta_fast = 32, beta_slow = 1;              // yarn
-  std::vector<float> freq_factors;                   // (dims / 2) divisors of the frequencies; from rope_freqs.weight
+  std::vector<float> freq_factors;  // (dims / 2) divisors of the frequencies: rope_freqs.weight; longrope's short ones
+  std::vector<float> long_factors;  // longrope: the divisors where more than original_context is in view
 };
 
 struct Config {
@@ -41,6 +44,7 @@ struct Config {
   NormKind norm = NormKind::rms;
   double norm_eps = 1e-5;
   bool norm_plus_one = false;  // weights stored as w - 1 (Hugging Face gemma)
+  HeadNorms head_norms = HeadNorms::shared;
   Activation activation = Activation::silu;
   bool gated = true;            // act(gate) * up; else act(up)
   bool parallel_block = false;  // attention and ffn read the same input

@@ -31,6 +31,13 @@ double number_at(const GgufMeta& meta, const std::string& key, double otherwise)
   return meta.has(key) ? decimal(float(meta.get_float(key))) : otherwise;
 }
 
+void read_longrope(const GgufMeta& meta, Config& c) {
+  c.rope.scaling = RopeScaling::longrope;  // the factors are tensors
+  const dim original = size_at(meta, gguf_key(c, "rope.scaling.original_context_length"), dim(1) << 31);
+  c.rope.original_context = original > 0 ? original : c.context;
+  c.rope.attn_factor = number_at(meta, gguf_key(c, "rope.scaling.attn_factor"), 1);
+}
+
 void read_scaling(const GgufMeta& meta, Config& c) {
   Rope& r = c.rope;
   const std::string type = meta.find_string(gguf_key(c, "rope.scaling.type"), "none");
@@ -40,9 +47,10 @@ void read_scaling(const GgufMeta& meta, Config& c) {
     r.scaling = RopeScaling::linear;
     return;
   }
+  if (type == "longrope") return read_longrope(meta, c);
   if (type != "yarn")
-    throw input_error(kWhere, "key {}: expected none, linear or yarn, got {}", gguf_key(c, "rope.scaling.type"),
-                      printable(type));
+    throw input_error(kWhere, "key {}: expected none, linear, yarn or longrope, got {}",
+                      gguf_key(c, "rope.scaling.type"), printable(type));
   r.scaling = RopeScaling::yarn;
   const dim original = size_at(meta, gguf_key(c, "rope.scaling.original_context_length"), dim(1) << 31);
   r.original_context = original > 0 ? original : c.context;
@@ -54,6 +62,12 @@ void read_scaling(const GgufMeta& meta, Config& c) {
 
 void write_scaling(const Config& c, GgufMeta& out) {
   const Rope& r = c.rope;
+  if (r.scaling == RopeScaling::longrope) {
+    out.set(gguf_key(c, "rope.scaling.type"), std::string("longrope"));
+    out.set(gguf_key(c, "rope.scaling.original_context_length"), std::uint32_t(r.original_context));
+    out.set(gguf_key(c, "rope.scaling.attn_factor"), float(r.attn_factor));
+    return;
+  }
   // llama3 is a tensor there; dynamic scaling is none within the trained context, which is what GGUF describes
   if (r.scaling != RopeScaling::linear && r.scaling != RopeScaling::yarn) return;
   out.set(gguf_key(c, "rope.scaling.type"), std::string(r.scaling == RopeScaling::linear ? "linear" : "yarn"));

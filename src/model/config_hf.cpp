@@ -25,10 +25,36 @@ constexpr ActivationName kActivations[] = {
     {"relu", Activation::relu},
 };
 
+std::vector<float> factors_at(const JsonKeys& keys, std::string_view key) {
+  constexpr std::size_t kMost = 1 << 15;
+  const auto at = keys.object.find(key);
+  const std::string name = fmt::format("{}{}", keys.prefix, key);
+  if (at == keys.object.end() || !at->is_array() || at->empty() || at->size() > kMost)
+    throw input_error(keys.where, "{}: expected a list of 1 to {} numbers", name, kMost);
+  std::vector<float> out;
+  for (const auto& value : *at) {
+    if (!value.is_number()) throw input_error(keys.where, "{}: expected numbers, got {}", name, value.type_name());
+    out.push_back(value.get<float>());
+  }
+  return out;
+}
+
+void read_longrope(const JsonKeys& keys, Config& c) {
+  Rope& r = c.rope;
+  r.scaling = RopeScaling::longrope;
+  r.freq_factors = factors_at(keys, "short_factor");
+  r.long_factors = factors_at(keys, "long_factor");
+  r.original_context = keys.size_or("original_max_position_embeddings", dim(1) << 31, r.original_context);
+  if (r.original_context == 0) r.original_context = c.context;
+  const double stretch = keys.number_or("factor", double(c.context) / double(r.original_context));
+  r.attn_factor = keys.number_or("attention_factor", longrope_attn_factor(stretch, r.original_context));
+}
+
 void read_scaling(const JsonKeys& keys, Config& c) {
   Rope& r = c.rope;
   const std::string type = keys.text_or("rope_type", keys.text_or("type", "default"));
   if (type == "default" || type == "none") return;
+  if (type == "longrope" || type == "su") return read_longrope(keys, c);
   r.factor = keys.number("factor");
   r.original_context = keys.size_or("original_max_position_embeddings", dim(1) << 31, c.context);
   if (type == "linear") {
@@ -47,22 +73,39 @@ void read_scaling(const JsonKeys& keys, Config& c) {
     r.beta_fast = keys.number_or("beta_fast", 32);
     r.beta_slow = keys.number_or("beta_slow", 1);
   } else {
-    throw input_error(keys.where, "{}rope_type: expected default, linear, dynamic, llama3 or yarn, got {}", keys.prefix,
-                      printable(type));
+    throw input_error(keys.where, "{}rope_type: expected default, linear, dynamic, llama3, yarn or longrope, got {}",
+                      keys.prefix, printable(type));
   }
+}
+
+// One rotation for layers that see all, one for those with a window.
+void read_rope_kinds(const JsonKeys& kinds, const nlohmann::json& full, Config& c) {
+  const JsonKeys global{full, kinds.where, kinds.prefix + "full_attention."};
+  c.rope.base = global.number_or("rope_theta", c.rope.base);
+  read_scaling(global, c);
+  if (const auto* sliding = kinds.object_or_null("sliding_attention"))
+    c.rope_base_sliding = JsonKeys{*sliding, kinds.where, ""}.number_or("rope_theta", c.rope.base);
 }
 
 // rope_theta and rope_scaling; newer files nest both in rope_parameters.
 void read_rope(const JsonKeys& keys, Config& c) {
   const std::string where(kConfigJson);
   c.rope.base = keys.number_or("rope_theta", 10000);
+  c.rope.original_context = keys.size_or("original_max_position_embeddings", dim(1) << 31, 0);
   if (const auto* nested = keys.object_or_null("rope_parameters")) {
     const JsonKeys inner{*nested, where, "rope_parameters."};
+    if (const auto* full = inner.object_or_null("full_attention")) return read_rope_kinds(inner, *full, c);
     c.rope.base = inner.number_or("rope_theta", c.rope.base);
     read_scaling(inner, c);
   } else if (const auto* scaling = keys.object_or_null("rope_scaling")) {
     read_scaling({*scaling, where, "rope_scaling."}, c);
   }
+}
+
+std::vector<double> decimals(const std::vector<float>& values) {
+  std::vector<double> out;
+  for (const float v : values) out.push_back(decimal(v));
+  return out;
 }
 
 nlohmann::json scaling_to_hf(const Rope& r) {
@@ -87,12 +130,23 @@ nlohmann::json scaling_to_hf(const Rope& r) {
               {"beta_slow", r.beta_slow},
               {"original_max_position_embeddings", r.original_context}};
     case RopeScaling::longrope:
-      break;
+      return {
+          {"type", "longrope"}, {"short_factor", decimals(r.freq_factors)}, {"long_factor", decimals(r.long_factors)}};
   }
-  throw input_error(kConfigJson, "expected a rope scaling that config.json can say, got longrope");
+  throw InternalError("a rope scaling without a name");
 }
 
 }  // namespace
+
+dim rotated_dims(const JsonKeys& keys, dim head_dim, double otherwise) {
+  double share = keys.number_or("partial_rotary_factor", otherwise);
+  if (const auto* nested = keys.object_or_null("rope_parameters"))
+    share = JsonKeys{*nested, keys.where, "rope_parameters."}.number_or("partial_rotary_factor", share);
+  if (!(share > 0 && share <= 1))
+    throw input_error(keys.where, "{}partial_rotary_factor: expected a number above 0 and up to 1, got {}", keys.prefix,
+                      share);
+  return dim(share * double(head_dim));
+}
 
 Activation activation_from_hf(std::string_view hidden_act) {
   for (const ActivationName& row : kActivations)

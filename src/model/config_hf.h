@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "model/arch.h"
+#include "model/json_keys.h"
 
 namespace pith {
 
@@ -12,6 +13,9 @@ inline constexpr std::string_view kConfigJson = "config.json";  // where faults 
 Config config_from_hf(const nlohmann::json& config, const Arch& arch);
 // Everything but token ids, dtype and biases, which the exporter knows.
 nlohmann::json config_to_hf(const Config& config, const Arch& arch);
+
+// How many dimensions of a head are rotated: the share partial_rotary_factor of them.
+dim rotated_dims(const JsonKeys& keys, dim head_dim, double otherwise);
 
 Activation activation_from_hf(std::string_view hidden_act);
 std::string_view activation_to_hf(Activation activation);

@@ -34,6 +34,18 @@ struct Speller {
   }
 };
 
+void check_longrope(const Config& c, std::string_view where) {
+  for (const auto* factors : {&c.rope.freq_factors, &c.rope.long_factors}) {
+    if (factors->empty()) continue;  // tensors may bring them
+    if (dim(factors->size()) != c.rope.dims / 2)
+      throw input_error(where, "rope_scaling: expected {} short and long factors, got {}", c.rope.dims / 2,
+                        factors->size());
+    for (const float f : *factors)
+      if (!(f > 0) || !std::isfinite(f))
+        throw input_error(where, "rope_scaling: expected finite factors above 0, got {}", f);
+  }
+}
+
 void check_rope(const Config& c, std::string_view where, const Speller& key) {
   const Rope& r = c.rope;
   const auto positive = [&](double v, double most, std::string_view hf_key, std::string_view gguf_key) {
@@ -49,7 +61,9 @@ void check_rope(const Config& c, std::string_view where, const Speller& key) {
   positive(r.attn_factor, 1e6, "rope_scaling.attention_factor", "rope.scaling.attn_factor");
   positive(r.beta_fast, 1e6, "rope_scaling.beta_fast", "rope.scaling.yarn_beta_fast");
   positive(r.beta_slow, 1e6, "rope_scaling.beta_slow", "rope.scaling.yarn_beta_slow");
-  const bool needs_original = r.scaling == RopeScaling::llama3 || r.scaling == RopeScaling::yarn;
+  if (r.scaling == RopeScaling::longrope) check_longrope(c, where);
+  const bool needs_original =
+      r.scaling == RopeScaling::llama3 || r.scaling == RopeScaling::yarn || r.scaling == RopeScaling::longrope;
   if (needs_original)
     positive(double(r.original_context), double(dim(1) << 31), "rope_scaling.original_max_position_embeddings",
              "rope.scaling.original_context_length");

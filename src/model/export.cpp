@@ -33,7 +33,7 @@ class Collector {
     out.role = t.role;
     out.shape = t.shape;
     out.name = name_of(t);
-    out.format = container_ == Container::gguf && t.vector ? &f32_format() : wanted;
+    out.format = container_ == Container::gguf && (t.vector || is_norm(t.role)) ? &f32_format() : wanted;
     check_format(t, *out.format);
     out.tensor.source = index;
     out.tensor.format = out.format;
@@ -42,8 +42,9 @@ class Collector {
       const Config& c = model_.config();
       const dim heads = t.role == Role::attn_q ? c.heads : c.kv_heads;
       out.tensor.rows_from = rope_row_order(heads, c.head_dim, to_neighbours);
-      if (t.vector) make_literal(t, out);
+      if (t.vector) make_literal(t, 0, out);
     }
+    if (converts_ && plus_one(t)) make_literal(t, container_ == Container::gguf ? 1.0f : -1.0f, out);
     return out;
   }
 
@@ -51,6 +52,11 @@ class Collector {
   bool rotated(const ModelTensor& t) const {
     const TensorName* entry = table_.find(t.role, t.part);
     return entry && entry->rope_rows;
+  }
+
+  bool plus_one(const ModelTensor& t) const {
+    const TensorName* entry = table_.find(t.role, t.part);
+    return entry && entry->plus_one;
   }
 
   std::string name_of(const ModelTensor& t) const {
@@ -87,10 +93,11 @@ class Collector {
                 "use --to gguf");
   }
 
-  static void make_literal(const ModelTensor& t, Outgoing& out) {
+  static void make_literal(const ModelTensor& t, float add, Outgoing& out) {
     std::vector<float> from(std::size_t(t.weight.cols)), to(from.size());
     t.weight.format->decode(*t.weight.format, t.weight.data, t.weight.cols, from.data());
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] = from[std::size_t(out.tensor.rows_from[i])];
+    const auto& order = out.tensor.rows_from;
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = add + from[order.empty() ? i : std::size_t(order[i])];
     out.literal = as_bytes_of(*out.format, to);
   }
 
@@ -116,6 +123,27 @@ std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours) {
   return from;
 }
 
+namespace {
+
+// What config.json says in words and GGUF in tensors.
+void add_rope_factors(const Model& model, std::vector<Outgoing>& literals) {
+  const Rope& rope = model.config().rope;
+  const auto add = [&](Role role, std::string_view name, const std::vector<float>& factors) {
+    Outgoing& out = literals.emplace_back();
+    out.name = name;
+    out.shape = {dim(factors.size())};
+    out.format = &f32_format();
+    out.role = role;
+    out.literal = as_bytes_of(f32_format(), factors);
+  };
+  if (rope.scaling == RopeScaling::llama3) add(Role::rope_factors, "rope_freqs.weight", llama3_freq_factors(rope));
+  if (rope.scaling != RopeScaling::longrope) return;
+  add(Role::rope_long_factors, "rope_factors_long.weight", rope.long_factors);
+  add(Role::rope_factors, "rope_factors_short.weight", rope.freq_factors);
+}
+
+}  // namespace
+
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
                                        std::span<const Format* const> format_of) {
   PITH_CHECK(format_of.size() == model.tensors().size());
@@ -126,16 +154,7 @@ std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
     Outgoing out = collector.take(i, format_of[i]);
     (out.literal.empty() ? sourced : literals).push_back(std::move(out));
   }
-  if (container == Container::gguf && !model.is_gguf() && model.config().rope.scaling == RopeScaling::llama3) {
-    const auto factors = llama3_freq_factors(model.config().rope);
-    Outgoing out;
-    out.name = "rope_freqs.weight";
-    out.shape = {dim(factors.size())};
-    out.format = &f32_format();
-    out.role = Role::rope_factors;
-    out.literal = as_bytes_of(f32_format(), factors);
-    literals.push_back(std::move(out));
-  }
+  if (container == Container::gguf && !model.is_gguf()) add_rope_factors(model, literals);
   for (Outgoing& out : sourced) literals.push_back(std::move(out));
   return literals;
 }

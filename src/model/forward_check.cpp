@@ -30,7 +30,7 @@ void check_sizes(const Config& c) {
   if (c.sliding_window < 0 || c.sliding_window > (dim(1) << 30))
     throw input_error("model", "expected a sliding window of 0 ... 2^30, got {}", c.sliding_window);
   if (!c.rope.on) return;
-  const RopeChoice rope = rope_choice(c, false);
+  const RopeChoice rope = rope_choice(c, false, 0);
   if (rope.dims < 2 || rope.dims % 2 != 0 || rope.dims > c.head_dim)
     throw input_error("model", "expected an even number of rotated dimensions up to {}, got {}", c.head_dim, rope.dims);
   if (!(rope.base > 0) || !(rope.factor > 0))

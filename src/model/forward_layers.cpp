@@ -119,10 +119,10 @@ void Layers::embed(const Piece& piece) {
 
 void Layers::fill_ropes(const KvCache& cache, const Piece& piece) {
   if (!config_.rope.on) return;
-  const RopeChoice choice = rope_choice(config_, false);
+  const RopeChoice choice = rope_choice(config_, false, cache.capacity());
   rope_.fill(rope_frequencies(choice, cache.capacity()), choice.magnitude, piece.positions);
   if (config_.sliding_window > 0 && config_.rope_base_sliding > 0) {
-    const RopeChoice sliding = rope_choice(config_, true);
+    const RopeChoice sliding = rope_choice(config_, true, cache.capacity());
     sliding_rope_.fill(rope_frequencies(sliding, cache.capacity()), sliding.magnitude, piece.positions);
   }
 }
@@ -197,12 +197,15 @@ struct HeadNorm {
   const Config& config;
   void operator()(float* x, dim heads) const {
     if (!norm.weight) return;
-    for (dim h = 0; h < heads; ++h) {
-      float* head = x + h * config.head_dim;
+    const bool whole = config.head_norms == HeadNorms::whole;
+    const dim width = whole ? heads * config.head_dim : config.head_dim;
+    const dim step = config.head_norms == HeadNorms::each ? width : 0;  // of weights, from head to head
+    for (dim h = 0; h < (whole ? 1 : heads); ++h) {
+      float* head = x + h * width;
       norm_row({.x = head,
-                .n = config.head_dim,
-                .weight = norm.weight,
-                .bias = norm.bias,
+                .n = width,
+                .weight = norm.weight + h * step,
+                .bias = norm.bias ? norm.bias + h * step : nullptr,
                 .plus = config.norm_plus_one ? 1.0f : 0.0f,
                 .eps = config.norm_eps,
                 .centred = config.norm == NormKind::layer,

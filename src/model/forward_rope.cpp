@@ -24,7 +24,7 @@ RopeRule rule_of(const Rope& r) {
 
 }  // namespace
 
-RopeChoice rope_choice(const Config& c, bool sliding) {
+RopeChoice rope_choice(const Config& c, bool sliding, dim length) {
   const Rope& r = c.rope;
   RopeChoice choice;
   choice.dims = r.dims > 0 ? r.dims : c.head_dim;
@@ -41,7 +41,8 @@ RopeChoice rope_choice(const Config& c, bool sliding) {
   choice.beta_fast = r.beta_fast;
   choice.beta_slow = r.beta_slow;
   if (r.scaling == RopeScaling::yarn || r.scaling == RopeScaling::longrope) choice.magnitude = r.attn_factor;
-  choice.divisors = r.freq_factors;
+  const bool stretched = r.scaling == RopeScaling::longrope && length > choice.original_context;
+  choice.divisors = stretched ? r.long_factors : r.freq_factors;
   return choice;
 }
 

@@ -5,7 +5,8 @@
 
 namespace pith {
 
-// sliding: of the layers with a window, which may have a base of their own and are then not scaled.
-RopeChoice rope_choice(const Config& config, bool sliding);
+// sliding: of the layers with a window, which may have a base of their own and are then not scaled. `length` is the
+// longest sequence in view.
+RopeChoice rope_choice(const Config& config, bool sliding, dim length);
 
 }  // namespace pith

@@ -48,6 +48,7 @@ constexpr RoleRow kRoles[] = {
     {Role::output_norm, "output_norm", Kind::norm},
     {Role::lm_head, "lm_head", Kind::embedding},
     {Role::rope_factors, "rope_factors", Kind::rest},
+    {Role::rope_long_factors, "rope_long_factors", Kind::rest},
     {Role::other, "other", Kind::rest},
 };
 

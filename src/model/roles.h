@@ -35,6 +35,7 @@ enum class Role {
   output_norm,
   lm_head,
   rope_factors,
+  rope_long_factors,
   other,
 };
 

@@ -27,8 +27,14 @@ std::vector<float> llama3_freq_factors(const Rope& r) {
 
 double yarn_attn_factor(double factor) { return factor <= 1 ? 1.0 : 0.1 * std::log(factor) + 1.0; }
 
+double longrope_attn_factor(double stretch, dim original) {
+  if (original < 2 || !(stretch > 1)) return 1;
+  return std::sqrt(1 + std::log(stretch) / std::log(double(original)));
+}
+
 Rope named_scaling(const Rope& rope) {
-  if (rope.freq_factors.empty() || rope.scaling == RopeScaling::llama3) return rope;
+  const bool named_already = rope.scaling == RopeScaling::llama3 || rope.scaling == RopeScaling::longrope;
+  if (rope.freq_factors.empty() || named_already) return rope;
   const auto& wanted = rope.freq_factors;
   Rope named = rope;
   named.freq_factors.clear();

@@ -72,7 +72,10 @@ bool has_bias(const Model& model, Role role) { return model.find(role, 0, Part::
 json base_config(const Model& model) {
   if (!model.is_gguf()) return parse_json(model.hf_config(), kConfigJson);
   json config = config_to_hf(model.config(), model.arch());
-  config["attention_bias"] = has_bias(model, Role::attn_q);
+  const Arch& arch = model.arch();
+  config[std::string(arch.hf_bias_key)] = has_bias(model, Role::attn_q) || has_bias(model, Role::attn_qkv);
+  if (!arch.hf_head_norm_key.empty())
+    config[std::string(arch.hf_head_norm_key)] = model.find(Role::attn_q_norm, 0) != nullptr;
   config["mlp_bias"] = has_bias(model, Role::ffn_up);
   if (model.has_tokenizer()) {
     if (model.tokenizer().bos() >= 0) config["bos_token_id"] = model.tokenizer().bos();

@@ -130,7 +130,9 @@ class Wiring {
     m_.config.tied_embeddings = !m_.lm_head.weight;
     if (!m_.lm_head.weight) m_.lm_head.weight = m_.embed.weight;
     m_.output_norm = norm(Role::output_norm, -1);
-    if (const float* factors = vector(Role::rope_factors, -1, Part::weight)) take_rope_factors(factors);
+    take_rope_factors(Role::rope_factors, m_.config.rope.freq_factors);
+    take_rope_factors(Role::rope_long_factors, m_.config.rope.long_factors);
+    if (!m_.config.rope.long_factors.empty()) m_.config.rope.scaling = RopeScaling::longrope;
     m_.blocks.resize(std::size_t(m_.config.layers));
     for (dim layer = 0; layer < m_.config.layers; ++layer) {
       Block& block = m_.blocks[std::size_t(layer)];
@@ -143,8 +145,11 @@ class Wiring {
   const float* vector(Role role, dim layer, Part part) {
     const ModelTensor* t = find(m_, role, layer, part);
     if (!t) return nullptr;
-    auto& values = m_.widened.emplace_back(std::size_t(t->weight.cols));
-    t->weight.format->decode(*t->weight.format, t->weight.data, t->weight.cols, values.data());
+    const dim rows = t->weight.rows, cols = t->weight.cols;
+    auto& values = m_.widened.emplace_back(std::size_t(rows * cols));
+    const dim bytes = row_bytes(*t->weight.format, cols);
+    for (dim r = 0; r < rows; ++r)
+      t->weight.format->decode(*t->weight.format, t->weight.data + r * bytes, cols, values.data() + r * cols);
     return values.data();
   }
   Norm norm(Role role, dim layer) { return {vector(role, layer, Part::weight), vector(role, layer, Part::bias)}; }
@@ -158,12 +163,13 @@ class Wiring {
     view.data = t->weight.data;
     return {&m_.weights.emplace_back(std::move(view)), vector(role, layer, Part::bias)};
   }
-  void take_rope_factors(const float* factors) {
-    auto& out = m_.config.rope.freq_factors;
+  void take_rope_factors(Role role, std::vector<float>& out) {
+    const float* factors = vector(role, -1, Part::weight);
+    if (!factors) return;
     out.assign(factors, factors + m_.config.rope.dims / 2);
     for (const float f : out)
       if (!(f > 0 && f <= std::numeric_limits<float>::max()))
-        throw input_error("rope_freqs.weight", "expected finite factors above 0, got {}", f);
+        throw input_error(printable(find(m_, role)->name), "expected finite factors above 0, got {}", f);
   }
 
   Model::Impl& m_;

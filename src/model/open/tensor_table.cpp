@@ -89,9 +89,13 @@ std::string tensor_name(std::string_view pattern, dim layer) {
 }
 
 std::vector<dim> expected_shape(const Config& c, Role role, Part part) {
-  if (role == Role::attn_q_norm || role == Role::attn_k_norm) return {c.head_dim};
+  if (role == Role::attn_q_norm || role == Role::attn_k_norm) {
+    const dim heads = role == Role::attn_q_norm ? c.heads : c.kv_heads;
+    if (c.head_norms == HeadNorms::each) return {heads, c.head_dim};
+    return {c.head_norms == HeadNorms::whole ? heads * c.head_dim : c.head_dim};
+  }
   if (is_norm(role)) return {c.hidden};
-  if (role == Role::rope_factors) return {c.rope.dims / 2};
+  if (role == Role::rope_factors || role == Role::rope_long_factors) return {c.rope.dims / 2};
   std::vector<dim> shape = matrix_shape(c, role);
   if (part == Part::bias) shape.pop_back();
   return shape;

@@ -36,6 +36,35 @@ def sizes(**changes):
 # One line per vector file: the configuration class, and what differs from its defaults.
 FAMILIES = {
     "llama": ("LlamaConfig", sizes(tie_word_embeddings=False)),
+    "qwen2": ("Qwen2Config", sizes(tie_word_embeddings=False, rope_theta=1e6)),
+    "qwen2_window": ("Qwen2Config", sizes(tie_word_embeddings=True, use_sliding_window=True, sliding_window=5,
+                                          max_window_layers=0)),
+    "qwen3": ("Qwen3Config", sizes(tie_word_embeddings=True, head_dim=32, rope_theta=1e6)),
+    "gemma2": ("Gemma2Config", sizes(head_dim=16, query_pre_attn_scalar=16, sliding_window=5,
+                                     attn_logit_softcapping=3.0, final_logit_softcapping=5.0)),
+    "gemma2_scalar": ("Gemma2Config", sizes(num_hidden_layers=2, head_dim=16, query_pre_attn_scalar=24,
+                                            sliding_window=5)),
+    "gemma3": ("Gemma3TextConfig", sizes(head_dim=32, query_pre_attn_scalar=32, sliding_window=5,
+                                         rope_local_base_freq=100.0,
+                                         rope_scaling={"rope_type": "linear", "factor": 8.0},
+                                         layer_types=["sliding_attention", "full_attention", "sliding_attention"])),
+    "phi3": ("Phi3Config", sizes(tie_word_embeddings=False, sliding_window=5)),
+    "phi3_short": ("Phi3Config", sizes(
+        partial_rotary_factor=0.75, original_max_position_embeddings=64, tie_word_embeddings=False,
+        rope_scaling={"type": "longrope", "short_factor": [1.0, 1.25, 1.5, 1.75, 2.0, 2.5],
+                      "long_factor": [1.5, 2.0, 3.0, 6.0, 9.0, 17.5]})),
+    "phi3_long": ("Phi3Config", sizes(
+        num_hidden_layers=2, original_max_position_embeddings=8, tie_word_embeddings=True,
+        rope_scaling={"type": "longrope", "short_factor": [1.0] * 8,
+                      "long_factor": [1.0, 1.5, 2.0, 3.0, 6.0, 9.0, 17.5, 33.0]})),
+    "granite": ("GraniteConfig", sizes(tie_word_embeddings=True, attention_bias=True, attention_multiplier=0.125,
+                                       embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=6.0)),
+    "cohere": ("CohereConfig", sizes(use_qk_norm=True, logit_scale=0.5)),
+    "cohere_plain": ("CohereConfig", sizes(num_hidden_layers=2, attention_bias=True, logit_scale=0.0625)),
+    "olmo2": ("Olmo2Config", sizes(tie_word_embeddings=False, rope_theta=500000.0)),
+    "stablelm": ("StableLmConfig", sizes(use_qkv_bias=True, partial_rotary_factor=0.25, tie_word_embeddings=False)),
+    "stablelm_parallel": ("StableLmConfig", sizes(num_hidden_layers=2, use_parallel_residual=True,
+                                                  partial_rotary_factor=0.5, tie_word_embeddings=True)),
 }
 
 

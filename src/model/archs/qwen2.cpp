@@ -1,0 +1,86 @@
+// Qwen 1.5, 2 and 2.5.
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "model/arch.h"
+#include "model/config_gguf.h"
+#include "model/config_hf.h"
+#include "model/config_keys.h"
+#include "model/json_keys.h"
+#include "model/sliding.h"
+
+namespace pith {
+
+namespace {
+
+constexpr std::string_view kModelTypes[] = {"qwen2"};
+
+constexpr TensorName kTensors[] = {
+    {Role::embed, Part::weight, "model.embed_tokens.weight", "token_embd.weight"},
+    {Role::attn_norm, Part::weight, "model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight"},
+    {Role::attn_q, Part::weight, "model.layers.{}.self_attn.q_proj.weight", "blk.{}.attn_q.weight"},
+    {Role::attn_q, Part::bias, "model.layers.{}.self_attn.q_proj.bias", "blk.{}.attn_q.bias"},
+    {Role::attn_k, Part::weight, "model.layers.{}.self_attn.k_proj.weight", "blk.{}.attn_k.weight"},
+    {Role::attn_k, Part::bias, "model.layers.{}.self_attn.k_proj.bias", "blk.{}.attn_k.bias"},
+    {Role::attn_v, Part::weight, "model.layers.{}.self_attn.v_proj.weight", "blk.{}.attn_v.weight"},
+    {Role::attn_v, Part::bias, "model.layers.{}.self_attn.v_proj.bias", "blk.{}.attn_v.bias"},
+    {Role::attn_o, Part::weight, "model.layers.{}.self_attn.o_proj.weight", "blk.{}.attn_output.weight"},
+    {Role::ffn_norm, Part::weight, "model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight"},
+    {Role::ffn_gate, Part::weight, "model.layers.{}.mlp.gate_proj.weight", "blk.{}.ffn_gate.weight"},
+    {Role::ffn_up, Part::weight, "model.layers.{}.mlp.up_proj.weight", "blk.{}.ffn_up.weight"},
+    {Role::ffn_down, Part::weight, "model.layers.{}.mlp.down_proj.weight", "blk.{}.ffn_down.weight"},
+    {Role::output_norm, Part::weight, "model.norm.weight", "output_norm.weight"},
+    {.role = Role::lm_head, .part = Part::weight, .hf = "lm_head.weight", .gguf = "output.weight", .optional = true},
+};
+
+// The first max_window_layers see all.
+void read_window(const JsonKeys& keys, Config& out) {
+  if (!keys.flag_or("use_sliding_window", false)) return;
+  out.sliding_window = keys.size_or("sliding_window", dim(1) << 30, 0);
+  if (out.sliding_window == 0) return;
+  if (keys.has("layer_types")) return read_layer_types(keys, out);
+  const dim global = keys.size_or("max_window_layers", dim(1) << 30, 0);
+  std::vector<bool> slides;
+  for (dim l = 0; l < out.layers; ++l) slides.push_back(l >= global);
+  set_sliding_layers(out, slides, kConfigJson);
+}
+
+void from_hf(const nlohmann::json& config, Config& out) {
+  const JsonKeys keys{config, std::string(kConfigJson), ""};
+  out.norm_eps = keys.number("rms_norm_eps");
+  out.activation = activation_from_hf(keys.text_or("hidden_act", "silu"));
+  read_window(keys, out);
+}
+
+void from_gguf(const GgufMeta& meta, Config& out) {
+  out.norm_eps = decimal(float(meta.get_float(gguf_key(out, "attention.layer_norm_rms_epsilon"))));
+}
+
+void to_hf(const Config& config, nlohmann::json& out) {
+  out["rms_norm_eps"] = config.norm_eps;
+  out["hidden_act"] = activation_to_hf(config.activation);
+  out["use_sliding_window"] = false;
+}
+
+void to_gguf(const Config& config, GgufMeta& out) {
+  if (config.activation != Activation::silu)
+    throw input_error(kConfigJson, "hidden_act: expected silu, which GGUF implies for this family, got {}",
+                      activation_to_hf(config.activation));
+  if (config.sliding_window > 0)
+    throw input_error(kConfigJson, "use_sliding_window: expected false, since GGUF has no window for this family");
+  out.set(gguf_key(config, "attention.layer_norm_rms_epsilon"), float(config.norm_eps));
+}
+
+}  // namespace
+
+extern const Arch arch_qwen2;
+const Arch arch_qwen2{.name = "qwen2",
+                      .hf_model_types = kModelTypes,
+                      .hf_architecture = "Qwen2ForCausalLM",
+                      .tensors = kTensors,
+                      .from_hf = from_hf,
+                      .from_gguf = from_gguf,
+                      .to_hf = to_hf,
+                      .to_gguf = to_gguf};
+
+}  // namespace pith
