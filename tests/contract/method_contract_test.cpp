@@ -14,7 +14,7 @@ namespace pith {
 
 namespace {
 
-constexpr dim kRows = 6, kCols = 512;
+constexpr dim kRows = 96, kCols = 512;  // enough for several threads
 
 std::vector<float> random_matrix(std::uint64_t seed) {
   Rng rng(seed);
