@@ -5,6 +5,6 @@
 namespace pith {
 
 TEST(FamilyCohere, GoldenLogits) { test::check_family("cohere"); }
-TEST(FamilyCohere, WithBiasesWithoutHeadNorms) { test::check_family("cohere_plain"); }
+TEST(FamilyCohere, WithoutHeadNorms) { test::check_family("cohere_plain"); }
 
 }  // namespace pith

@@ -34,7 +34,7 @@ constexpr TensorName kTensors[] = {
      .gguf = "blk.{}.attn_k_norm.weight",
      .optional = true},
     {Role::attn_o, Part::weight, "model.layers.{}.self_attn.o_proj.weight", "blk.{}.attn_output.weight"},
-    {Role::attn_o, Part::bias, "model.layers.{}.self_attn.o_proj.bias", "blk.{}.attn_output.bias"},
+    {Role::attn_o, Part::bias, "model.layers.{}.self_attn.o_proj.bias", ""},
     {Role::ffn_gate, Part::weight, "model.layers.{}.mlp.gate_proj.weight", "blk.{}.ffn_gate.weight"},
     {Role::ffn_up, Part::weight, "model.layers.{}.mlp.up_proj.weight", "blk.{}.ffn_up.weight"},
     {Role::ffn_down, Part::weight, "model.layers.{}.mlp.down_proj.weight", "blk.{}.ffn_down.weight"},

@@ -25,7 +25,7 @@ constexpr TensorName kTensors[] = {
     {Role::attn_q_norm, Part::weight, "model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight"},
     {Role::attn_k_norm, Part::weight, "model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight"},
     {Role::attn_o, Part::weight, "model.layers.{}.self_attn.o_proj.weight", "blk.{}.attn_output.weight"},
-    {Role::attn_o, Part::bias, "model.layers.{}.self_attn.o_proj.bias", "blk.{}.attn_output.bias"},
+    {Role::attn_o, Part::bias, "model.layers.{}.self_attn.o_proj.bias", ""},
     {Role::attn_post_norm, Part::weight, "model.layers.{}.post_attention_layernorm.weight",
      "blk.{}.post_attention_norm.weight"},
     {Role::ffn_gate, Part::weight, "model.layers.{}.mlp.gate_proj.weight", "blk.{}.ffn_gate.weight"},
@@ -62,6 +62,9 @@ void to_gguf(const Config& config, GgufMeta& out) {
   if (config.activation != Activation::silu)
     throw input_error(kConfigJson, "hidden_act: expected silu, which GGUF implies for this family, got {}",
                       activation_to_hf(config.activation));
+  if (config.tied_embeddings)
+    throw input_error(kConfigJson,
+                      "tie_word_embeddings: expected false, since GGUF needs output.weight for this family");
   out.set(gguf_key(config, "attention.layer_norm_rms_epsilon"), float(config.norm_eps));
 }
 

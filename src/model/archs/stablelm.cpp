@@ -79,6 +79,9 @@ void to_gguf(const Config& config, GgufMeta& out) {
   if (config.activation != Activation::silu)
     throw input_error(kConfigJson, "hidden_act: expected silu, which GGUF implies for this family, got {}",
                       activation_to_hf(config.activation));
+  if (config.tied_embeddings)
+    throw input_error(kConfigJson,
+                      "tie_word_embeddings: expected false, since GGUF needs output.weight for this family");
   out.set(gguf_key(config, "attention.layer_norm_epsilon"), float(config.norm_eps));
   out.set(gguf_key(config, "use_parallel_residual"), config.parallel_block);
 }

@@ -60,11 +60,11 @@ FAMILIES = {
     "granite": ("GraniteConfig", sizes(tie_word_embeddings=True, attention_bias=True, attention_multiplier=0.125,
                                        embedding_multiplier=12.0, residual_multiplier=0.22, logits_scaling=6.0)),
     "cohere": ("CohereConfig", sizes(use_qk_norm=True, logit_scale=0.5)),
-    "cohere_plain": ("CohereConfig", sizes(num_hidden_layers=2, attention_bias=True, logit_scale=0.0625)),
+    "cohere_plain": ("CohereConfig", sizes(num_hidden_layers=2, logit_scale=0.0625)),
     "olmo2": ("Olmo2Config", sizes(tie_word_embeddings=False, rope_theta=500000.0)),
     "stablelm": ("StableLmConfig", sizes(use_qkv_bias=True, partial_rotary_factor=0.25, tie_word_embeddings=False)),
     "stablelm_parallel": ("StableLmConfig", sizes(num_hidden_layers=2, use_parallel_residual=True,
-                                                  partial_rotary_factor=0.5, tie_word_embeddings=True)),
+                                                  partial_rotary_factor=0.5, tie_word_embeddings=False)),
 }
 
 
