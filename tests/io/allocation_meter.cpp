@@ -20,6 +20,11 @@ void* counted(void* p) {
   return p;
 }
 
+void* counted_or_null(std::size_t n) noexcept {
+  void* p = std::malloc(n);
+  return p ? counted(p) : nullptr;
+}
+
 void forget(void* p) {
   if (p) held -= std::ptrdiff_t(malloc_usable_size(p));
   std::free(p);
@@ -30,10 +35,14 @@ void forget(void* p) {
 // The forms with an alignment are left alone: the parsers' containers do not use them.
 void* operator new(std::size_t n) { return counted(std::malloc(n)); }
 void* operator new[](std::size_t n) { return counted(std::malloc(n)); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return counted_or_null(n); }
+void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return counted_or_null(n); }
 void operator delete(void* p) noexcept { forget(p); }
 void operator delete[](void* p) noexcept { forget(p); }
 void operator delete(void* p, std::size_t) noexcept { forget(p); }
 void operator delete[](void* p, std::size_t) noexcept { forget(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { forget(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { forget(p); }
 
 namespace pith::test {
 
