@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "io/chat_template.h"
 #include "model/generate.h"
 
 namespace pith::cli {
@@ -15,7 +16,8 @@ namespace {
 struct GenerateArguments {
   std::string model, prompt;
   GenerateOptions options;
-  bool json = false, quiet = false;
+  std::string system;
+  bool json = false, quiet = false, chat = false;
 };
 
 const char* reason_name(StopReason reason) {
@@ -50,12 +52,32 @@ std::string as_json(const GenerateArguments& a, const GenerateResult& r) {
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+std::string spelled(const Tokenizer& tokenizer, Token token) {
+  return token < 0 ? std::string() : tokenizer.decode(std::span(&token, 1), false);
+}
+
+// The question as the model was trained to be asked. Templates mostly write BOS themselves; it is put before the
+// others where the tokenizer wants one.
+std::vector<Token> encode_chat(GenerateArguments& a, const Tokenizer& tokenizer) {
+  ChatOptions options;
+  options.bos_token = spelled(tokenizer, tokenizer.bos());
+  options.eos_token = spelled(tokenizer, tokenizer.eos());
+  std::vector<ChatMessage> messages;
+  if (!a.system.empty()) messages.push_back({"system", a.system});
+  messages.push_back({"user", a.prompt});
+  a.prompt = render_chat(tokenizer.chat_template(), messages, options);
+  std::vector<Token> tokens = tokenizer.encode(a.prompt, false, true);
+  const Token bos = tokenizer.bos();
+  if (tokenizer.adds_bos() && bos >= 0 && (tokens.empty() || tokens[0] != bos)) tokens.insert(tokens.begin(), bos);
+  return tokens;
+}
+
 void run(GenerateArguments& a) {
   if (a.prompt == "-") a.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
   const Model model = Model::open(a.model);
-  const std::vector<Token> prompt = model.tokenizer().encode(a.prompt);
+  const std::vector<Token> prompt = a.chat ? encode_chat(a, model.tokenizer()) : model.tokenizer().encode(a.prompt);
   const bool stream = !a.json;
-  if (stream && !a.quiet) print(a.prompt);
+  if (stream && !a.quiet && !a.chat) print(a.prompt);
   const GenerateResult result = generate(model, prompt, a.options, [&](std::string_view piece) {
     if (stream) print(std::string(piece));
     return true;
@@ -73,6 +95,8 @@ void set_up(CLI::App& app) {
   SamplerOptions& s = a->options.sampler;
   app.add_option("model", a->model, "a Hugging Face folder or a .gguf file")->required();
   app.add_option("prompt", a->prompt, "the text to go on from; - reads it from standard input")->required();
+  auto* chat = app.add_flag("--chat", a->chat, "ask with the model's own chat template; only the answer is printed");
+  app.add_option("--system", a->system, "what the model is told before the question")->needs(chat);
   app.add_option("-n,--max-tokens", a->options.max_tokens, "tokens to write")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -100,6 +124,7 @@ extern const Command generate_command;
 const Command generate_command = {"generate", "go on from a prompt, streaming the text",
                                   "  pith generate model.gguf 'Once upon a time' -n 100\n"
                                   "  pith generate model/ 'Dear Sir,' -t 0.8 --top-p 0.95 --seed 7\n"
+                                  "  pith generate model.gguf 'Why is the sky blue?' --chat --system 'Be brief.'\n"
                                   "  pith generate model.gguf - --json < prompt.txt",
                                   set_up};
 

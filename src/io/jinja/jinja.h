@@ -13,7 +13,7 @@ namespace pith::jinja {
 
 // A template is untrusted: past one of these it is refused.
 struct Limits {
-  dim max_steps = 5'000'000;         // expressions, statements, items and characters looked at
+  dim max_steps = 2'000'000;         // expressions, statements, items and characters looked at
   dim max_output_bytes = 16 << 20;   // of the text, and of any one string on the way
   dim max_memory_bytes = 128 << 20;  // of all values together
   dim max_template_bytes = 1 << 20;

@@ -57,6 +57,11 @@ Value items(Interpreter& in, const Value& v, const Arguments& given) {
   return find_method(v, "items")(in, v, given);
 }
 
+// map and the choosing filters take whatever is false for an empty list.
+std::vector<Value> items_or_none(Interpreter& in, const Value& v) {
+  return truth(v) ? items_of(in.arena(), v) : std::vector<Value>();
+}
+
 Arguments after(const Arguments& given, std::size_t count) {
   Arguments rest;
   rest.named = given.named;
@@ -68,7 +73,7 @@ Value map(Interpreter& in, const Value& v, const Arguments& given) {
   std::vector<Value> out;
   const Value *attribute = given.find(SIZE_MAX, "attribute"), *other = given.find(SIZE_MAX, "default");
   if (!attribute && given.positional.empty()) throw Fault("map needs a filter or an attribute");
-  for (const Value& item : items_of(in.arena(), v)) {
+  for (const Value& item : items_or_none(in, v)) {
     if (attribute) {
       const Value found = in.path(item, *attribute);
       out.push_back(other && get<Undefined>(found) ? *other : found);
@@ -85,7 +90,7 @@ Value choose(Interpreter& in, const Value& v, const Arguments& given) {
   constexpr std::size_t kSkip = kAttribute ? 1 : 0;
   if (given.positional.size() < kSkip) throw Fault("which attribute?");
   std::vector<Value> out;
-  for (const Value& item : items_of(in.arena(), v)) {
+  for (const Value& item : items_or_none(in, v)) {
     const Value seen = kAttribute ? in.path(item, given.positional[0]) : item;
     const bool holds = given.positional.size() == kSkip
                            ? truth(seen)

@@ -86,6 +86,16 @@ Value repeated(Arena& arena, const Value& value, std::int64_t times) {
   return arena.list(std::move(items), list->tuple);
 }
 
+Value sum_of_texts(Arena& arena, std::string_view a, std::string_view b) {
+  const bool safe_a = arena.is_safe(a), safe_b = arena.is_safe(b);
+  arena.check_size(dim(a.size() + b.size()));
+  if (!safe_a && !safe_b) return arena.text(std::string(a).append(b));
+  const std::string_view both =
+      arena.text((safe_a ? std::string(a) : escape_html(a)).append(safe_b ? std::string(b) : escape_html(b)));
+  arena.mark_safe(both);
+  return both;
+}
+
 }  // namespace
 
 Value binary(Arena& arena, std::string_view op, const Value& a, const Value& b) {
@@ -95,10 +105,7 @@ Value binary(Arena& arena, std::string_view op, const Value& a, const Value& b) 
   }
   const auto *s = get<std::string_view>(a), *t = get<std::string_view>(b);
   const List *l = as_list(a), *m = as_list(b);
-  if (op == "+" && s && t) {
-    arena.check_size(dim(s->size() + t->size()));
-    return arena.text(std::string(*s).append(*t));
-  }
+  if (op == "+" && s && t) return sum_of_texts(arena, *s, *t);
   if (op == "+" && l && m && l->tuple == m->tuple) {
     std::vector<Value> items = l->items;
     items.insert(items.end(), m->items.begin(), m->items.end());
@@ -107,7 +114,7 @@ Value binary(Arena& arena, std::string_view op, const Value& a, const Value& b) 
   }
   if (op == "*" && (s || l) && is_number(b) && !get<double>(b)) return repeated(arena, a, integer(b, ""));
   if (op == "*" && (t || m) && is_number(a) && !get<double>(a)) return repeated(arena, b, integer(a, ""));
-  if (op == "%" && s) return arena.text(format_text(arena, *s, l && l->tuple ? l->items : std::vector<Value>{b}));
+  if (op == "%" && s) return arena.text(format_text(arena, *s, m && m->tuple ? m->items : std::vector<Value>{b}));
   refuse(op, a, b);
 }
 

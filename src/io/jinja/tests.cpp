@@ -70,7 +70,7 @@ constexpr Entry kTests[] = {
     PITH_JINJA_TEST("lower", lower(display(in.arena(), v)) == display(in.arena(), v)),
     PITH_JINJA_TEST("upper", upper(display(in.arena(), v)) == display(in.arena(), v)),
     PITH_JINJA_TEST("filter", find_filter(text_of(v, "a filter's name"))),
-    PITH_JINJA_TEST("escaped", false),  // nothing here ever escapes by itself
+    PITH_JINJA_TEST("escaped", is_text(v) && in.arena().is_safe(*get<std::string_view>(v))),
 };
 #undef PITH_JINJA_TEST
 

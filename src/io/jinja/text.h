@@ -22,6 +22,7 @@ std::vector<std::string_view> split_space(std::string_view text, dim most);  // 
 std::vector<std::string_view> split(std::string_view text, std::string_view separator, dim most);
 std::vector<std::string_view> split_from_right(std::string_view text, std::string_view separator, dim most);
 std::vector<std::string_view> split_lines(std::string_view text);
+std::string escape_html(std::string_view text);
 std::string repr_text(std::string_view text);
 
 }  // namespace pith::jinja

@@ -101,24 +101,15 @@ Value tojson(Interpreter& in, const Value& v, const Arguments& given) {
   return in.arena().text(to_json(in.arena(), v, style));
 }
 
-Value escape(Interpreter& in, const Value& v, const Arguments&) {
-  std::string out;
-  for (const char c : soft(in, v)) {
-    if (c == '&') {
-      out += "&amp;";
-    } else if (c == '<') {
-      out += "&lt;";
-    } else if (c == '>') {
-      out += "&gt;";
-    } else if (c == '"') {
-      out += "&#34;";
-    } else if (c == '\'') {
-      out += "&#39;";
-    } else {
-      out += c;
-    }
-  }
-  return in.arena().text(std::move(out));
+Value safe(Interpreter& in, const Value& v, const Arguments&) {
+  const std::string_view text = in.arena().text(soft(in, v));
+  in.arena().mark_safe(text);
+  return text;
+}
+
+Value escape(Interpreter& in, const Value& v, const Arguments& given) {
+  if (const auto* text = get<std::string_view>(v); text && in.arena().is_safe(*text)) return v;
+  return safe(in, in.arena().text(escape_html(soft(in, v))), given);
 }
 
 Value whole(Interpreter& in, const Value& v, const Arguments& given) {
@@ -195,7 +186,7 @@ constexpr Entry kFilters[] = {{"upper", converted<upper>},
                               {"title", converted<title>},
                               {"capitalize", converted<capitalize>},
                               {"string", string},
-                              {"safe", string},
+                              {"safe", safe},
                               {"trim", trim},
                               {"replace", replace},
                               {"indent", indent},

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -97,6 +98,9 @@ class Arena {
   void step(dim count = 1);
   void check_size(dim bytes) const;  // of a text about to be made
   std::string_view text(std::string value);
+  // Text marked safe stays as it is, and escapes what + joins to it.
+  void mark_safe(std::string_view text) { safe_.insert(text.data()); }
+  bool is_safe(std::string_view text) const { return safe_.count(text.data()) > 0; }
   const List* list(std::vector<Value> items, bool tuple = false);
   const Dict* dict(Dict value);
   Namespace* make_namespace();
@@ -108,6 +112,7 @@ class Arena {
   void take(dim bytes);
   Limits limits_;
   dim steps_ = 0, bytes_ = 0;
+  std::unordered_set<const char*> safe_;
   std::deque<std::string> texts_;
   std::deque<List> lists_;
   std::deque<Dict> dicts_;
