@@ -5,11 +5,11 @@
 #include <unordered_set>
 
 #include "core/error.h"
-#include "io/tokenizer_added.h"
-#include "io/tokenizer_bpe.h"
-#include "io/tokenizer_data.h"
-#include "io/tokenizer_normalize.h"
-#include "io/tokenizer_unigram.h"
+#include "io/tokenizer/added.h"
+#include "io/tokenizer/bpe.h"
+#include "io/tokenizer/data.h"
+#include "io/tokenizer/normalize.h"
+#include "io/tokenizer/unigram.h"
 
 namespace pith {
 

@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "io/tokenizer_json.h"
-#include "io/tokenizer_normalize.h"
+#include "io/tokenizer/json.h"
+#include "io/tokenizer/normalize.h"
 
 namespace pith {
 namespace {
@@ -87,6 +87,47 @@ TEST(TokenizerRules, WhiteSpaceIsUnicodes) {  // U+180E is none, U+1680 and U+00
   EXPECT_EQ(words_of(R"({"type":"Split","pattern":{"Regex":"\\s"},"behavior":"Isolated"})",
                      "a\341\240\216b\341\232\200c \302\205d"),
             (std::vector<std::string>{"a\341\240\216b", "\341\232\200", "c", " ", "\302\205", "d"}));
+}
+
+TEST(TokenizerRules, EveryNamedPretokenizerKeepsTheWholeText) {
+  for (const PreRules& rules : pre_rules()) {
+    std::vector<std::string_view> words;
+    Pretokenizer::Storage storage;
+    Pretokenizer(rules.steps()).split(kPreText, true, words, storage);
+    std::string joined;
+    for (const std::string_view word : words) joined += word;
+    EXPECT_EQ(joined, kPreText) << rules.names.front();
+    EXPECT_GT(words.size(), 4u) << rules.names.front();
+  }
+  EXPECT_EQ(find_pre_rules("nonsense"), nullptr);
+  EXPECT_EQ(find_pre_rules("deepseek-r1-qwen"), find_pre_rules("qwen2"));
+}
+
+TEST(TokenizerRules, PatternsReadThemselvesInRealFiles) {  // as Qwen 3.5's and GLM's files spell them
+  const auto name_of = [](const char* normalizer, const char* pattern) {
+    TokenizerData data;
+    tokenizer_json::read_pretokenizer(
+        {{"type", "Sequence"},
+         {"pretokenizers",
+          {{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}},
+           {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}},
+        data);
+    data.split.pop_back();  // spelled bytes at the end are how the vocabulary spells them anyway
+    if (normalizer) tokenizer_json::read_normalizer({{"type", normalizer}}, data);
+    return pre_name(data);
+  };
+  EXPECT_EQ(
+      name_of(
+          "NFC",
+          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"),
+      "qwen35");
+  EXPECT_EQ(
+      name_of(
+          nullptr,
+          R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"),
+      "dbrx");
+  EXPECT_EQ(name_of("NFKC", R"(\p{N})"), "");
+  EXPECT_EQ(name_of(nullptr, R"(\p{L}+)"), "");
 }
 
 struct NormalCase {

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "io/tokenizer.h"
-#include "io/tokenizer_normalize.h"
+#include "io/tokenizer/normalize.h"
 
 namespace pith {
 namespace {

@@ -1,7 +1,7 @@
 // Tokens back to text: the decoders of tokenizer.json, applied to the spellings one after the other.
 #include <algorithm>
 
-#include "io/tokenizer_normalize.h"
+#include "io/tokenizer/normalize.h"
 
 namespace pith {
 

@@ -1,4 +1,4 @@
-#include "io/tokenizer_bpe.h"
+#include "io/tokenizer/bpe.h"
 
 #include <algorithm>
 #include <bit>

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/tokenizer_data.h"
+#include "io/tokenizer/data.h"
 
 namespace pith::tokenizer_json {
 

@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "io/tokenizer_data.h"
+#include "io/tokenizer/data.h"
 
 namespace pith {
 

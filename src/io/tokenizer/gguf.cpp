@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "io/printable.h"
-#include "io/tokenizer_data.h"
+#include "io/tokenizer/data.h"
 
 namespace pith {
 

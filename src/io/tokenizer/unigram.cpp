@@ -1,4 +1,4 @@
-#include "io/tokenizer_unigram.h"
+#include "io/tokenizer/unigram.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "io/tokenizer_normalize.h"
+#include "io/tokenizer/normalize.h"
 
 #include "core/error.h"
 

@@ -1,4 +1,4 @@
-#include "io/tokenizer_added.h"
+#include "io/tokenizer/added.h"
 
 #include <algorithm>
 

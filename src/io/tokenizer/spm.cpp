@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
-#include "io/tokenizer_data.h"
+#include "io/tokenizer/data.h"
 
 namespace pith {
 

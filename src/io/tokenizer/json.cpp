@@ -1,5 +1,5 @@
 // Reading tokenizer.json and tokenizer_config.json.
-#include "io/tokenizer_json.h"
+#include "io/tokenizer/json.h"
 
 #include <algorithm>
 #include <cmath>

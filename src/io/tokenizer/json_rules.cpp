@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "io/printable.h"
-#include "io/tokenizer_json.h"
+#include "io/tokenizer/json.h"
 
 namespace pith::tokenizer_json {
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "io/tokenizer_json.h"
+#include "io/tokenizer/json.h"
 
 namespace pith::tokenizer_json {
 

@@ -1,4 +1,4 @@
-#include "io/pretokenizer.h"
+#include "io/tokenizer/pretokenizer.h"
 
 #include "core/error.h"
 #include "io/unicode.h"

@@ -1,7 +1,7 @@
 // The pre-tokenizers that GGUF names, with the patterns of the tokenizer.json files they stand for.
 #include <algorithm>
 
-#include "io/pretokenizer.h"
+#include "io/tokenizer/pretokenizer.h"
 
 namespace pith {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "io/tokenizer_data.h"
+#include "io/tokenizer/data.h"
 
 namespace pith {
 

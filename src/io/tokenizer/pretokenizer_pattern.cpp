@@ -7,7 +7,7 @@
 #include <new>
 
 #include "core/error.h"
-#include "io/pretokenizer.h"
+#include "io/tokenizer/pretokenizer.h"
 #include "io/unicode.h"
 
 namespace pith {

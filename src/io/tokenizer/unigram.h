@@ -4,8 +4,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "io/tokenizer_data.h"
-#include "io/tokenizer_trie.h"
+#include "io/tokenizer/data.h"
+#include "io/tokenizer/trie.h"
 
 namespace pith {
 

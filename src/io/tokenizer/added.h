@@ -3,8 +3,8 @@
 #include <string_view>
 #include <vector>
 
-#include "io/tokenizer_data.h"
-#include "io/tokenizer_trie.h"
+#include "io/tokenizer/data.h"
+#include "io/tokenizer/trie.h"
 
 namespace pith {
 

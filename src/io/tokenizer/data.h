@@ -5,7 +5,7 @@
 
 #include "core/base.h"
 #include "io/gguf.h"
-#include "io/pretokenizer.h"
+#include "io/tokenizer/pretokenizer.h"
 #include "io/unicode.h"
 
 namespace pith {
