@@ -1,4 +1,4 @@
-// Text to token ids and back, for byte-level BPE, SentencePiece-style BPE with byte fallback, and unigram
+// Text to token ids and back, for byte-level BPE, SentencePiece-style BPE with byte fallback, unigram and WordPiece
 // vocabularies; from a Hugging Face tokenizer.json or from GGUF metadata, and converted between the two.
 #pragma once
 #include <memory>
@@ -36,7 +36,7 @@ class Tokenizer {
   bool is_special(Token token) const;     // control tokens
   std::vector<Token> end_tokens() const;  // eos and the end-of-turn tokens of chat models
   const std::string& chat_template() const;
-  const std::string& kind() const;  // "byte-level bpe", "sentencepiece bpe", "unigram"
+  const std::string& kind() const;  // "byte-level bpe", "sentencepiece bpe", "unigram", "wordpiece"
   const std::string& pre() const;   // tokenizer.ggml.pre name
 
   // Adds the tokenizer.ggml.* keys. vocab_rows: rows of the embedding; missing ids are padded as unused.
