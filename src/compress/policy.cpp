@@ -121,7 +121,8 @@ TensorPlan plan_tensor(std::size_t index, const ModelTensor& t, const Recipe& re
 
 bool left_out(const ModelTensor& t, const Model& model, Container container) {
   if (t.role == Role::lm_head && t.part == Part::weight && model.config().tied_embeddings) return true;
-  return (t.role == Role::rope_factors || t.role == Role::rope_long_factors) && container == Container::hf;  // config.json says it there
+  return (t.role == Role::rope_factors || t.role == Role::rope_long_factors) &&
+         container == Container::hf;  // config.json says it there
 }
 
 void check_overrides(const Model& model, const Recipe& recipe, Container container) {
