@@ -42,10 +42,11 @@ TEST(Memory, DoesNotGrowWithDepth) {
 TEST(Memory, SeesWhatThisProcessTouches) {
   const dim before = peak_ram_bytes();
   ASSERT_GT(before, 0);
-  EXPECT_LE(current_ram_bytes(), before);
   std::vector<char> touched(std::size_t(64) << 20, 1);
   EXPECT_GT(touched.back(), 0);
-  EXPECT_GE(peak_ram_bytes(), current_ram_bytes());
+  const dim slack = dim(1) << 20;  // the system counts pages in batches
+  EXPECT_LE(current_ram_bytes(), peak_ram_bytes() + slack);
+  EXPECT_GE(current_ram_bytes(), dim(32) << 20);
   EXPECT_GE(peak_ram_bytes() - before, dim(32) << 20);
 }
 

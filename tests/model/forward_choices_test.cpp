@@ -55,7 +55,7 @@ const Choice kChoices[] = {
      }},
     {"longrope",
      [](Config& c, test::TinyChoices&) {
-       c.rope.scaling = RopeScaling::longrope, c.rope.attn_factor = 1.2;
+       c.rope.scaling = RopeScaling::longrope, c.rope.attn_factor = 1.2, c.rope.original_context = 4096;
        c.rope.freq_factors = {1, 1.1f, 1.5f, 2, 4, 9};
      }},
     {"positions", [](Config& c, test::TinyChoices& t) { c.rope.on = false, t.positions = 64; }},
