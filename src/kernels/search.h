@@ -40,6 +40,10 @@ struct SearchKernels {
   void (*codes)(const float* x, dim n, float scale, float min, int low, int top, std::uint8_t* out);
   void (*table_codes)(const float* x, dim n, float scale, const float* table, std::uint8_t* out);
   void (*mx_codes)(const float* x, dim n, int exponent, std::uint8_t* out);  // sign in bit 3
+
+  // The sum of w * |unit * (x - y)|^p, to compare candidates by: weights are first divided by their largest. `unit`
+  // is to bring unit * (x - y) near [-1, 1].
+  float (*distance)(const float* x, const float* y, const float* w, dim n, float unit, float p);
 };
 
 const SearchKernels& search_kernels(Isa isa);
