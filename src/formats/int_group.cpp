@@ -55,8 +55,8 @@ void pack_bits(const std::uint8_t* codes, dim n, int bits, std::byte* out) {
   }
   for (dim i = 0; i < n; i += 8) {
     const dim count = std::min<dim>(8, n - i);
-    std::uint32_t word = 0;
-    for (dim k = 0; k < count; ++k) word |= std::uint32_t(codes[i + k]) << (k * bits);
+    std::uint64_t word = 0;
+    for (dim k = 0; k < count; ++k) word |= std::uint64_t(codes[i + k]) << (k * bits);
     std::memcpy(out + i / 8 * bits, &word, std::size_t(code_bytes(count, bits)));
   }
 }
@@ -151,6 +151,9 @@ constexpr Format int_format(std::string_view name, std::string_view summary, std
 PITH_INT_FORMATS(2, int2)
 PITH_INT_FORMATS(3, int3)
 PITH_INT_FORMATS(4, int4)
+PITH_INT_FORMATS(5, int5)
+PITH_INT_FORMATS(6, int6)
+PITH_INT_FORMATS(7, int7)
 PITH_INT_FORMATS(8, int8)
 
 IntGroupParams int_group_params(const Format& f, dim cols) {

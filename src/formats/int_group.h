@@ -1,4 +1,4 @@
-// The group formats of plain integers, int{2,3,4,8}_{g32,g64,g128,row}[_sym]; "row": one group per row.
+// The group formats of plain integers, int{2,...,8}_{g32,g64,g128,row}[_sym]; "row": one group per row.
 //   asymmetric: 0       2         3                       value = (code - zero) * scale, code and zero unsigned
 //               | scale | zero u8 | codes, low bits first |
 //   symmetric:  0       2                                 value = code * scale, code in [-2^(b-1), 2^(b-1)-1],

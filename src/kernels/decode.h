@@ -14,7 +14,7 @@ struct DecodeKernels {
   // Rounds to nearest even, as core/half.h does.
   void (*to_f16)(const float* x, dim n, std::byte* out);
   void (*to_bf16)(const float* x, dim n, std::byte* out);
-  // (code - zero) * scale for n codes of 2, 3, 4 or 8 bits in a stream, low bits first; any n.
+  // (code - zero) * scale for n codes of 2 to 8 bits in a stream, low bits first; any n.
   void (*int_codes)(const std::byte* in, dim n, int bits, int zero, float scale, float* out);
 };
 

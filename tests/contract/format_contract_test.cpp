@@ -20,10 +20,11 @@ using Kind = RangeSearch::Kind;
 
 // Half the widest step of a float with few mantissa bits, where the scale of a block cannot make up for it.
 float step_of(const Format& f) {
-  if (f.name == "mxfp4") return 0.2f;
-  if (f.name.find("e4m3_cast") != f.name.npos) return 1.0f / 16;
-  if (f.name.find("e5m2_cast") != f.name.npos) return 1.0f / 8;
-  return 0;
+  const auto has = [&](std::string_view part) { return f.name.find(part) != f.name.npos; };
+  if (f.name == "mxfp4") return 1.0f / 5;
+  if (f.name == "nvfp4_row") return 1.0f / 16;  // the scale itself is such a float
+  if (!has("mxfp") && !has("_cast")) return 0;
+  return has("e4m3") || has("e2m3") ? 1.0f / 16 : 1.0f / 8;
 }
 
 struct FormatContract : testing::TestWithParam<const Format*> {

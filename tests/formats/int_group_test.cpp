@@ -12,34 +12,6 @@
 namespace pith {
 namespace {
 
-// Mean squared error of round-to-nearest on 2^21 samples of N(0, 1), seed 0.
-double normal_error(const char* name) {
-  const Format& f = format_or_throw(name);
-  constexpr dim kCols = 4096, kRows = 512;
-  Rng rng(0);
-  std::vector<float> x(kCols), y(kCols);
-  std::vector<std::byte> row(std::size_t(row_bytes(f, kCols)));
-  double sum = 0;
-  for (dim r = 0; r < kRows; ++r) {
-    for (float& v : x) v = float(rng.normal());
-    f.encode(f, x.data(), nullptr, kCols, {.kind = RangeSearch::Kind::minmax}, row.data());
-    f.decode(f, row.data(), kCols, y.data());
-    for (dim i = 0; i < kCols; ++i) sum += std::pow(double(x[std::size_t(i)]) - y[std::size_t(i)], 2);
-  }
-  return sum / double(kCols * kRows);
-}
-
-TEST(IntGroup, RoundToNearestOnNormalSamples) {
-  // From an independent simulation in double precision with unrounded scales.
-  const std::pair<const char*, double> expected[] = {
-      {"int2_g32", .1650},   {"int2_g64", .2088},       {"int2_g128", .2529},     {"int3_g32", .02995},
-      {"int3_g64", .03808},  {"int3_g128", .04639},     {"int4_g32", .00652},     {"int4_g64", .00829},
-      {"int4_g128", .01010}, {"int4_g128_sym", .01063}, {"int3_g128_sym", .04310}};
-  for (const auto& [name, error] : expected) EXPECT_NEAR(normal_error(name), error, 0.015 * error) << name;
-  EXPECT_NEAR(-10 * std::log10(normal_error("int8_g128")), 44.6, 0.1);
-  EXPECT_NEAR(-10 * std::log10(normal_error("int8_g128_sym")), 43.8, 0.1);
-}
-
 TEST(IntGroup, CodingTheDecodedChangesNothing) {
   for (const Format* f : all_formats()) {
     if (f->int_group.bits == 0) continue;

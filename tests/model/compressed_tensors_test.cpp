@@ -136,7 +136,7 @@ const Damage kDamages[] = {
     {"another layout", [](auto& q) { q["format"] = "float-quantized"; }, "quantization_config.format"},
     {"no groups", [](auto& q) { q.erase("config_groups"); }, "config_groups"},
     {"no weights", [](auto& q) { q["config_groups"]["group_0"].erase("weights"); }, "weights, it is missing"},
-    {"odd bits", [](auto& q) { q["config_groups"]["group_0"]["weights"]["num_bits"] = 5; }, "num_bits"},
+    {"odd bits", [](auto& q) { q["config_groups"]["group_0"]["weights"]["num_bits"] = 9; }, "num_bits"},
     {"floats", [](auto& q) { q["config_groups"]["group_0"]["weights"]["type"] = "float"; }, "weights.type"},
     {"other bits than stored", [](auto& q) { q["config_groups"]["group_0"]["weights"]["num_bits"] = 8; },
      "weight_packed"},

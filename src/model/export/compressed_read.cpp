@@ -42,7 +42,7 @@ std::string format_name(const JsonKeys& weights) {
       fmt::format("int{}_{}{}", weights.size("num_bits", 32), group, weights.flag_or("symmetric", true) ? "_sym" : "");
   if (!find_format(name))
     throw input_error(weights.where,
-                      "{}num_bits and group_size: expected 2, 3, 4 or 8 bits in groups of 32, 64 or 128, got {}",
+                      "{}num_bits and group_size: expected 2 to 8 bits in groups of 32, 64 or 128, got {}",
                       weights.prefix, name);
   return name;
 }
