@@ -13,7 +13,7 @@ namespace {
 
 template <class F>
 struct Fp8 {
-  static constexpr int kEffort = 4;
+  static constexpr int kEffort = 2;
 
   static dim bytes_of(const Format& f, dim n) {
     if (f.block > 0) return n / f.block * f.block_bytes;

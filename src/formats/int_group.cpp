@@ -5,13 +5,13 @@
 
 #include "core/error.h"
 #include "core/half.h"
+#include "formats/bit_stream.h"
 #include "formats/block_codec.h"
 #include "kernels/decode.h"
 
 namespace pith {
 namespace {
 
-dim code_bytes(dim n, int bits) { return (n * bits + 7) / 8; }
 dim head_bytes(const IntGroup& g) { return g.symmetric ? 2 : 3; }
 
 dim int_row_bytes(const Format& f, dim n) {
@@ -45,34 +45,6 @@ void store(const IntGroup& g, const Grid& grid, std::byte* block) {
 
 Grid load(const IntGroup& g, const std::byte* block) {
   return {load_f16(block), g.symmetric ? 1 << (g.bits - 1) : int(block[2]), (1 << g.bits) - 1};
-}
-
-// n codes to bits; n is a multiple of 8 but at the end of a stream.
-void pack_bits(const std::uint8_t* codes, dim n, int bits, std::byte* out) {
-  if (bits == 8) {
-    std::memcpy(out, codes, std::size_t(n));
-    return;
-  }
-  for (dim i = 0; i < n; i += 8) {
-    const dim count = std::min<dim>(8, n - i);
-    std::uint64_t word = 0;
-    for (dim k = 0; k < count; ++k) word |= std::uint64_t(codes[i + k]) << (k * bits);
-    std::memcpy(out + i / 8 * bits, &word, std::size_t(code_bytes(count, bits)));
-  }
-}
-
-std::uint32_t get_code(const std::byte* stream, dim j, int bits) {
-  const dim at = j * bits;
-  std::uint32_t pair = std::uint32_t(stream[at / 8]);
-  if (at % 8 + bits > 8) pair |= std::uint32_t(stream[at / 8 + 1]) << 8;
-  return pair >> (at % 8) & ((1u << bits) - 1);
-}
-
-void set_code(std::byte* stream, dim j, int bits, std::uint32_t code) {
-  const dim at = j * bits;
-  const std::uint32_t mask = ((1u << bits) - 1) << (at % 8), moved = code << (at % 8);
-  stream[at / 8] = (stream[at / 8] & ~std::byte(mask & 255)) | std::byte(moved & 255);
-  if (mask > 255) stream[at / 8 + 1] = (stream[at / 8 + 1] & ~std::byte(mask >> 8)) | std::byte(moved >> 8);
 }
 
 void decode_int(const Format& f, const std::byte* in, dim n, float* out) {

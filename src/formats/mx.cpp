@@ -5,6 +5,7 @@
 // so that up to a quarter of the range saturates. e = 255 is not a number; it is never made.
 #include <cmath>
 
+#include "formats/bit_stream.h"
 #include "formats/block_codec.h"
 #include "formats/scale_search.h"
 #include "formats/small_float.h"
@@ -54,34 +55,11 @@ struct Mx {
     for (dim i = 0; i < kBlock; ++i) out[i] = code(e, x[i]);
   }
 
-  static void pack(const std::uint8_t* codes, std::byte* block) {
-    if constexpr (F::kBits == 8) {
-      std::memcpy(block + 1, codes, std::size_t(kBlock));
-    } else {
-      for (dim i = 0; i < kBlock; i += 4) {
-        const std::uint32_t word = codes[i] | std::uint32_t(codes[i + 1]) << 6 | std::uint32_t(codes[i + 2]) << 12 |
-                                   std::uint32_t(codes[i + 3]) << 18;
-        std::memcpy(block + 1 + i / 4 * 3, &word, 3);
-      }
-    }
-  }
+  static void pack(const std::uint8_t* codes, std::byte* block) { pack_bits(codes, kBlock, F::kBits, block + 1); }
   static void unpack(const std::byte* block, std::uint8_t* codes) {
-    if constexpr (F::kBits == 8) {
-      std::memcpy(codes, block + 1, std::size_t(kBlock));
-    } else {
-      for (dim i = 0; i < kBlock; i += 4) {
-        std::uint32_t word = 0;
-        std::memcpy(&word, block + 1 + i / 4 * 3, 3);
-        for (dim k = 0; k < 4; ++k) codes[i + k] = word >> (6 * k) & 63;
-      }
-    }
+    for (dim i = 0; i < kBlock; i += 8) unpack8<F::kBits>(block + 1 + i / 8 * F::kBits, codes + i);
   }
-  static void set(std::byte* block, dim j, std::uint8_t code) {
-    std::uint8_t codes[kBlock];
-    unpack(block, codes);
-    codes[j] = code;
-    pack(codes, block);
-  }
+  static void set(std::byte* block, dim j, std::uint8_t code) { set_code(block + 1, j, F::kBits, code); }
   static void decode_row(const std::byte* in, dim n, float* out) {
     std::uint8_t codes[kBlock];
     for (dim i = 0; i < n; i += kBlock, in += kBytes) {
