@@ -8,9 +8,7 @@ pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)  # SHA-256
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Threads REQUIRED)
-if(NOT PITH_SANITIZE MATCHES thread)
-  find_package(OpenMP REQUIRED)
-endif()
+find_package(OpenMP)  # oneDNN's threads, which ours keep to themselves
 
 add_library(pith_flags INTERFACE)
 target_include_directories(pith_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -22,7 +20,4 @@ if(PITH_SANITIZE)
 endif()
 if(PITH_FUZZ)
   target_compile_options(pith_flags INTERFACE -fsanitize=fuzzer-no-link)
-endif()
-if(PITH_SANITIZE MATCHES thread)
-  target_compile_definitions(pith_flags INTERFACE PITH_STD_THREADS)
 endif()

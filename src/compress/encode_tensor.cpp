@@ -13,23 +13,85 @@ namespace pith {
 namespace {
 
 constexpr dim kPanelBytes = dim(64) << 20;
+constexpr dim kStripValues = dim(1) << 14;  // with its encoded rows it stays in a core's own cache
 
-void encode_dense(const EncodeTask& task, dim rows, const float* values, std::byte* out) {
-  const dim cols = task.source.cols(), bytes = row_bytes(task.format, cols);
-  parallel_for(
-      rows,
-      [&](dim r) { task.format.encode(task.format, values + r * cols, nullptr, cols, RangeSearch{}, out + r * bytes); },
-      rows_for_a_thread(cols));
+dim strip_rows(dim cols) { return std::max<dim>(1, kStripValues / std::max<dim>(1, cols)); }
+
+// In eight lanes of fixed order, which the compiler can do at once.
+ErrorSums sums_of_row(const float* source, const float* decoded, dim n) {
+  double squares[8] = {}, errors[8] = {};
+  dim i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (dim lane = 0; lane < 8; ++lane) {
+      const double w = source[i + lane], e = w - double(decoded[i + lane]);
+      squares[lane] += w * w;
+      errors[lane] += e * e;
+    }
+  ErrorSums sums;
+  for (dim lane = 0; lane < 8; ++lane) {
+    sums.source += squares[lane];
+    sums.error += errors[lane];
+  }
+  for (; i < n; ++i) {
+    const double w = source[i], e = w - double(decoded[i]);
+    sums.source += w * w;
+    sums.error += e * e;
+  }
+  return sums;
 }
 
-Error overflow(const EncodeTask& task, const std::byte* encoded_row, dim row) {
-  std::vector<float> decoded(static_cast<std::size_t>(task.source.cols()));
-  task.format.decode(task.format, encoded_row, task.source.cols(), decoded.data());
+Error overflow(const EncodeTask& task, const float* decoded, dim row) {
   return Error(Blame::input, task.source.tensor().name,
                fmt::format("expected values that {} can hold, got {} after encoding", task.format.name,
-                           first_not_finite(decoded.data(), 1, task.source.cols(), row)),
+                           first_not_finite(decoded, 1, task.source.cols(), row)),
                "name a format with a wider range for this tensor");
 }
+
+// A few rows at a time, by one thread.
+class Strip {
+ public:
+  explicit Strip(const EncodeTask& task)
+      : task_(task),
+        cols_(task.source.cols()),
+        row_bytes_(row_bytes(task.format, cols_)),
+        decoded_(std::size_t(cols_)) {
+    const dim values = strip_rows(cols_) * cols_;
+    if (task.source.by_rows()) values_.resize(std::size_t(values));
+    if (task.source.by_rows() && task.source.dithered()) plain_.resize(std::size_t(values));
+  }
+
+  // values, plain: the rows where they are loaded already, else null. One sum per row into sums.
+  void encode(dim begin, dim end, const float* values, const float* plain, std::byte* out, ErrorSums* sums) {
+    if (!values) {
+      task_.source.load(begin, end, values_.data());
+      values = plain = values_.data();
+      if (task_.source.dithered()) {
+        task_.source.load_plain(begin, end, plain_.data());
+        plain = plain_.data();
+      }
+    }
+    encode_values(begin, end, values, out);
+    for (dim r = begin; r < end; ++r) {
+      const dim i = r - begin;
+      task_.format.decode(task_.format, out + i * row_bytes_, cols_, decoded_.data());
+      sums[i] = sums_of_row(plain + i * cols_, decoded_.data(), cols_);
+      if (!std::isfinite(sums[i].error)) throw overflow(task_, decoded_.data(), r);
+    }
+  }
+
+ private:
+  void encode_values(dim begin, dim end, const float* values, std::byte* out) {
+    if (task_.source.verbatim()) return task_.source.copy_encoded(begin, end, out);
+    if (!is_dense(task_.format))
+      return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out}, task_.options);
+    for (dim i = 0; i < end - begin; ++i)
+      task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
+  }
+
+  const EncodeTask& task_;
+  dim cols_, row_bytes_;
+  std::vector<float> values_, plain_, decoded_;
+};
 
 }  // namespace
 
@@ -39,53 +101,34 @@ dim TensorEncoder::panel_rows(const EncodeTask& task) {
 }
 
 dim TensorEncoder::working_bytes(const EncodeTask& task) {
-  const dim values = panel_rows(task) * task.source.cols() * dim(sizeof(float));
-  return task.source.dithered() ? 2 * values : values;
+  const dim cols = task.source.cols(),
+            rows = task.source.by_rows() ? strip_rows(cols) * num_threads() : panel_rows(task);
+  const dim copies = (task.source.dithered() ? 2 : 1);
+  return (copies * rows + num_threads()) * cols * dim(sizeof(float));
 }
 
 void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums) {
-  const dim rows = end - begin, cols = task.source.cols();
-  PITH_CHECK(rows <= panel_rows(task) && fits(task.format, cols));
-  values_.reserve(rows * cols * dim(sizeof(float)));
-  float* values = values_.as<float>();
-  task.source.load(begin, end, values);
-  if (task.source.dithered()) {
-    plain_.reserve(rows * cols * dim(sizeof(float)));
-    task.source.load_plain(begin, end, plain_.as<float>());
-  }
-  if (task.source.verbatim())
-    task.source.copy_encoded(begin, end, out);
-  else if (is_dense(task.format))
-    encode_dense(task, rows, values, out);
-  else
-    task.method.layer({values, rows, cols, &task.format, task.importance, out}, task.options);
-  measure(task, begin, end, out, sums);
-  task.source.release(begin, end);
-}
-
-void TensorEncoder::measure(const EncodeTask& task, dim begin, dim end, const std::byte* encoded,
-                            ErrorSums& sums) const {
   const dim rows = end - begin, cols = task.source.cols(), bytes = row_bytes(task.format, cols);
-  const float* source = (task.source.dithered() ? plain_ : values_).as<float>();
+  PITH_CHECK(rows <= panel_rows(task) && fits(task.format, cols));
+  const float* values = nullptr;
+  const float* plain = nullptr;
+  if (!task.source.by_rows()) {
+    values = plain = load(values_, rows * cols, [&](float* to) { task.source.load(begin, end, to); });
+    if (task.source.dithered())
+      plain = load(plain_, rows * cols, [&](float* to) { task.source.load_plain(begin, end, to); });
+  }
   std::vector<ErrorSums> of_row(static_cast<std::size_t>(rows));
   parallel_ranges(rows, rows_for_a_thread(cols), [&](dim first, dim last) {
-    std::vector<float> decoded(static_cast<std::size_t>(cols));
-    for (dim r = first; r < last; ++r) {
-      task.format.decode(task.format, encoded + r * bytes, cols, decoded.data());
-      ErrorSums& row = of_row[std::size_t(r)];
-      for (dim c = 0; c < cols; ++c) {
-        const double w = source[r * cols + c], e = w - double(decoded[std::size_t(c)]);
-        row.source += w * w;
-        row.error += e * e;
-      }
-    }
+    Strip strip(task);
+    for (dim r = first; r < last; r += strip_rows(cols))
+      strip.encode(begin + r, begin + std::min(last, r + strip_rows(cols)), values ? values + r * cols : nullptr,
+                   plain ? plain + r * cols : nullptr, out + r * bytes, of_row.data() + r);
   });
-  for (dim r = 0; r < rows; ++r) {
-    const ErrorSums& row = of_row[std::size_t(r)];
-    if (!std::isfinite(row.error)) throw overflow(task, encoded + r * bytes, begin + r);
+  for (const ErrorSums& row : of_row) {
     sums.source += row.source;
     sums.error += row.error;
   }
+  task.source.release(begin, end);
 }
 
 }  // namespace pith

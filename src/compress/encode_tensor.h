@@ -1,6 +1,7 @@
 // One tensor's way from the source to encoded rows, a panel of rows at a time.
 #pragma once
 #include "compress/source_rows.h"
+#include "core/buffer.h"
 
 namespace pith {
 
@@ -20,7 +21,7 @@ struct EncodeTask {
 // Holds the buffers; one for a whole run.
 class TensorEncoder {
  public:
-  // So many rows at once that they take no more than 64 MiB in f32 (but at least one).
+  // So many rows at once that they would take no more than 64 MiB in f32 (but at least one).
   static dim panel_rows(const EncodeTask& task);
   // Bytes of the buffers that this tensor needs.
   static dim working_bytes(const EncodeTask& task);
@@ -30,8 +31,14 @@ class TensorEncoder {
   void encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums);
 
  private:
-  void measure(const EncodeTask& task, dim begin, dim end, const std::byte* encoded, ErrorSums& sums) const;
+  template <class Load>
+  static const float* load(Buffer& into, dim values, const Load& load) {
+    into.reserve(values * dim(sizeof(float)));
+    load(into.as<float>());
+    return into.as<float>();
+  }
 
+  // A whole panel, for transposed tensors only: others are read, encoded and measured a few rows at a time.
   Buffer values_;  // what is encoded
   Buffer plain_;   // the same without noise, where noise was added
 };

@@ -70,10 +70,10 @@ std::string sha256_of_files(std::span<const std::filesystem::path> files) {
   return sha.hex();
 }
 
-std::string fingerprint(const std::string& source_hash, const Recipe& recipe, const Prepared& prepared) {
+std::string fingerprint(const std::string& source_stamp, const Recipe& recipe, const Prepared& prepared) {
   Sha256 sha;
   add_text(sha, PITH_VERSION);
-  add_text(sha, source_hash);
+  add_text(sha, source_stamp);
   add_recipe(sha, recipe, prepared);
   add_plan(sha, prepared.plan);
   return sha.hex();

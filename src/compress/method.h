@@ -13,7 +13,7 @@
 
 namespace pith {
 
-// What a method is given for one matrix. (rows, cols); the source row by row in f32.
+// What a method is given: some rows of one matrix, in f32.
 struct LayerTask {
   const float* source = nullptr;  // (rows, cols)
   dim rows = 0, cols = 0;
@@ -28,7 +28,8 @@ struct Method {
   std::string_view summary;  // one line
   std::string_view paper;    // where it comes from
   std::vector<OptionSpec> options;
-  void (*layer)(const LayerTask& task, const Options& options);  // may use parallel_for
+  // Called for different rows at the same time; what it does to a row must not depend on the others.
+  void (*layer)(const LayerTask& task, const Options& options);
 };
 
 std::span<const Method* const> all_methods();

@@ -3,7 +3,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <future>
 #include <limits>
+#include <stop_token>
 
 #include "compress/encode_tensor.h"
 #include "compress/fingerprint.h"
@@ -17,7 +19,8 @@ namespace pith {
 
 namespace {
 
-constexpr dim kDiskSlackBytes = dim(16) << 20;  // side files, journal, the file system's own records
+constexpr std::chrono::seconds kRecordEvery(2);  // a record waits for the disk; a killed run loses so much work
+constexpr dim kDiskSlackBytes = dim(16) << 20;   // side files, journal, the file system's own records
 
 std::string human(dim bytes) { return fmt::format("{:.3f} GB", double(bytes) / 1e9); }
 
@@ -51,7 +54,7 @@ void check_room(const Prepared& p, const std::filesystem::path& target, const Ru
 }
 
 // Tensors that are journalled together, as indices into ExportPlan::tensors: of one block, or a part of it when it
-// is large. Each record waits for the disk, so a record per tensor would be slow.
+// is large.
 struct Group {
   std::size_t begin = 0, end = 0;
 };
@@ -128,13 +131,20 @@ class Writer {
       return sums;
     }
     for (const ExportTensor& t : tensors) sums.push_back(write(t));
-    stage_.record(piece, note_of(sums));
+    finished_.emplace_back(piece, note_of(sums));
+    if (std::chrono::steady_clock::now() - last_record_ > kRecordEvery) record();
     // Again: reading a tensor maps a few pages of its neighbours, too.
     for (const ExportTensor& t : tensors) model_.release(model_.tensors()[t.source]);
     return sums;
   }
 
  private:
+  void record() {
+    stage_.record(finished_);
+    finished_.clear();
+    last_record_ = std::chrono::steady_clock::now();
+  }
+
   ErrorSums write(const ExportTensor& t) {
     const SourceRows source(model_, t, recipe_.dither);
     const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, prepared_.importance.find(t.source)};
@@ -185,6 +195,8 @@ class Writer {
   Progress& progress_;
   TensorEncoder encoder_;
   Buffer encoded_;
+  std::vector<Stage::Piece> finished_;  // and not recorded yet
+  std::chrono::steady_clock::time_point last_record_ = std::chrono::steady_clock::now();
 };
 
 dim values_of(const Prepared& prepared) {
@@ -205,6 +217,33 @@ std::vector<TensorOutcome> write_tensors(const Model& model, const Recipe& recip
   return outcomes;
 }
 
+// Runs beside the rest, for as long as it is wanted.
+class SourceHash {
+ public:
+  explicit SourceHash(const Model& model)
+      : hash_(std::async(std::launch::async, [&model, stop = stop_.get_token()] { return model.source_hash(stop); })) {}
+  ~SourceHash() { stop_.request_stop(); }
+  std::string get() { return hash_.get(); }
+
+ private:
+  std::stop_source stop_;
+  std::future<std::string> hash_;
+};
+
+// Reading back, hashing and waiting for the disk, side by side.
+void finish(Stage& stage, const Model& model, const Prepared& prepared, Outcome& outcome) {
+  std::vector<std::filesystem::path> files;
+  for (const ExportFile& file : prepared.plan.files) {
+    files.push_back(stage.folder() / file.name);
+    outcome.output_bytes += dim(std::filesystem::file_size(files.back()));
+  }
+  auto hash = std::async(std::launch::async, [&] { return sha256_of_files(files); });
+  auto durable = std::async(std::launch::async, [&] { stage.sync(); });
+  verify(stage.folder(), model, prepared);
+  outcome.output_hash = hash.get();
+  durable.get();
+}
+
 void add_files(const ExportPlan& plan, Stage& stage) {
   for (const ExportFile& file : plan.files) {
     stage.add_file(file.name, file.total_bytes);
@@ -222,24 +261,19 @@ Outcome compress(const Model& model, const Recipe& recipe, Container container, 
   Prepared prepared = prepare(model, recipe, container, target);
   check_room(prepared, target, limits);
   Outcome outcome;
-  outcome.source_hash = model.source_hash();
+  SourceHash source_hash(model);
 
   const ExportPlan& plan = prepared.plan;
   Stage stage(target, container == Container::gguf ? Stage::Kind::file : Stage::Kind::folder,
-              fingerprint(outcome.source_hash, recipe, prepared),
+              fingerprint(model.source_stamp(), recipe, prepared),
               {.resume = limits.resume, .overwrite = limits.overwrite});
   add_files(plan, stage);
   progress.begin("compress", values_of(prepared));
   outcome.tensors = write_tensors(model, recipe, prepared, stage, progress);
   for (const std::size_t i : prepared.in_head) outcome.tensors.push_back(outcome_of(prepared.preflight.tensors[i], {}));
   progress.begin("verify", 1);
-  verify(stage.folder(), model, prepared);
-  std::vector<std::filesystem::path> files;
-  for (const ExportFile& file : plan.files) {
-    files.push_back(stage.folder() / file.name);
-    outcome.output_bytes += dim(std::filesystem::file_size(files.back()));
-  }
-  outcome.output_hash = sha256_of_files(files);
+  finish(stage, model, prepared, outcome);
+  outcome.source_hash = source_hash.get();
   stage.commit();
   progress.end();
 

@@ -9,6 +9,7 @@
 #include "compress/policy.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "kernels/rows.h"
 
 namespace pith {
 
@@ -87,21 +88,13 @@ void SourceRows::release(dim begin, dim end) const {
 }
 
 std::string first_not_finite(const float* values, dim rows, dim cols, dim first_row) {
-  std::vector<char> fault(static_cast<std::size_t>(rows), 0);
-  parallel_for(
-      rows,
-      [&](dim r) {
-        bool finite = true;
-        for (dim c = 0; c < cols; ++c) finite &= std::isfinite(values[r * cols + c]);
-        fault[std::size_t(r)] = !finite;
-      },
-      rows_for_a_thread(cols));
-  const auto found = std::find(fault.begin(), fault.end(), 1);
-  if (found == fault.end()) return {};
-  const dim r = found - fault.begin();
-  dim c = 0;
-  while (std::isfinite(values[r * cols + c])) ++c;
-  return fmt::format("{} at row {}, column {}", values[r * cols + c], first_row + r, c);
+  for (dim r = 0; r < rows; ++r) {
+    const float* row = values + r * cols;
+    if (all_finite(row, cols)) continue;
+    const dim c = std::find_if_not(row, row + cols, [](float v) { return std::isfinite(v); }) - row;
+    return fmt::format("{} at row {}, column {}", row[c], first_row + r, c);
+  }
+  return {};
 }
 
 }  // namespace pith

@@ -13,6 +13,8 @@ class SourceRows {
   dim cols() const { return out_.transpose ? in_.weight.rows : in_.weight.cols; }
   const ModelTensor& tensor() const { return in_; }
   bool dithered() const { return dithered_; }
+  // A few target rows cost little to load. Not so where the tensor is transposed.
+  bool by_rows() const { return !out_.transpose; }
   // The bytes of the source are those of the target (their rows perhaps in another order).
   bool verbatim() const;
 

@@ -16,7 +16,8 @@ void parallel_ranges(dim count, dim grain, RangeBody body, void* context);
 }  // namespace detail
 
 // body(begin, end) on disjoint ranges that cover [0, count); no range but the last is shorter than
-// `grain`. The first exception thrown by a body is rethrown here after all have ended.
+// `grain`. An exception of the lowest failing range is
+// rethrown here after all have ended. A loop inside a loop's body runs on the thread that meets it.
 template <class Body>
 void parallel_ranges(dim count, dim grain, Body&& body) {
   using B = std::remove_reference_t<Body>;

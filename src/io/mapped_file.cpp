@@ -23,6 +23,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     throw environment_error(path.string(), "expected a readable file, its size is unknown: {}", std::strerror(errno));
   if (!S_ISREG(status.st_mode)) throw environment_error(path.string(), "expected a plain file, got a folder or device");
   size_ = status.st_size;
+  modified_ns_ = std::int64_t(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
   if (size_ == 0) return;
   void* p = mmap(nullptr, std::size_t(size_), PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (p == MAP_FAILED)
@@ -41,11 +42,15 @@ MappedFile MappedFile::of_bytes(std::span<const std::byte> bytes) {
 }
 
 MappedFile::MappedFile(MappedFile&& o) noexcept
-    : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)), memory_(std::move(o.memory_)) {}
+    : data_(std::exchange(o.data_, nullptr)),
+      size_(std::exchange(o.size_, 0)),
+      modified_ns_(o.modified_ns_),
+      memory_(std::move(o.memory_)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& o) noexcept {
   std::swap(data_, o.data_);
   std::swap(size_, o.size_);
+  std::swap(modified_ns_, o.modified_ns_);
   std::swap(memory_, o.memory_);
   return *this;
 }

@@ -17,6 +17,7 @@ class MappedFile {
   ~MappedFile();
   const std::byte* data() const { return data_; }
   dim size_bytes() const { return size_; }
+  std::int64_t modified_ns() const { return modified_ns_; }  // when the file was last changed; 0 for bytes in memory
   // Tells the system that these bytes were read and will not be needed soon (they stay readable), so
   // that streaming over a large model does not grow the resident set.
   void release(const std::byte* begin, dim size_bytes) const;
@@ -24,6 +25,7 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   dim size_ = 0;
+  std::int64_t modified_ns_ = 0;
   Buffer memory_;
 };
 

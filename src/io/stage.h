@@ -33,12 +33,17 @@ class Stage {
   void write(const std::string& file, dim offset_bytes, std::span<const std::byte> bytes);
   void write_text(const std::string& file, std::string_view text);  // whole small file
 
-  // Journal: `record` is durable after the bytes it speaks of; on resume `recorded` tells what an earlier
-  // run finished, with the note it left. A torn last line is ignored.
+  // Journal: `record` is durable after the bytes it speaks of, all written so far; on resume `recorded` tells what an
+  // earlier run finished, with the note it left. A torn last line is ignored.
+  struct Piece {
+    std::string name, note;
+  };
+  void record(std::span<const Piece> pieces);
   void record(std::string_view piece, std::string_view note = {});
   const std::string* recorded(std::string_view piece) const;
 
   const std::filesystem::path& folder() const;  // where the staged files are, e.g. to verify by reopening
+  void sync();                                  // makes all written so far durable, ahead of `commit`
   void commit();                                // fsync files and folder, remove the journal, rename
 
   // Free bytes on the file system that would hold `target` (its nearest existing parent).

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -76,8 +77,12 @@ class Model {
   const std::string& hf_generation_config() const;
   // Pages of this tensor will not be needed soon (see MappedFile::release).
   void release(const ModelTensor& t) const;
-  dim file_bytes() const;           // all weight files together
-  std::string source_hash() const;  // sha256 over names, sizes and contents of the weight files, in hex
+  dim file_bytes() const;  // all weight files together
+  // SHA-256 in hex over tensor names, configuration, and sizes and contents of the weight files. `stop` ends it early,
+  // with an empty result.
+  std::string source_hash(std::stop_token stop = {}) const;
+  // The same over sizes, change times and first and last bytes of the weight files: quick, for runs on one machine.
+  std::string source_stamp() const;
 
   struct Impl;  // model/model_impl.h, for opening and export
   const Impl& impl() const { return *impl_; }

@@ -1,5 +1,9 @@
 #include "ops/dense_product.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #include <cstdlib>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -53,7 +57,16 @@ bool has_bf16_products() {
   return has;
 }
 
+// The callers split the work over our own threads; oneDNN's would come on top.
+static void keep_to_this_thread() {
+#ifdef _OPENMP
+  thread_local const bool once = (omp_set_num_threads(1), true);
+  (void)once;
+#endif
+}
+
 void dense_product(const DenseCall& c) {
+  keep_to_this_thread();
   thread_local std::map<Shape, Product> products;  // making one takes longer than a small product
   try {
     if (products.size() > 256) products.clear();

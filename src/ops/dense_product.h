@@ -10,7 +10,7 @@ enum class DenseType { f32, bf16 };
 bool has_bf16_products();
 
 // y (n, rows) = or += x (n, cols) * w^T, w (rows, cols); x and w dense and of `type`, y of f32 with rows y_stride
-// apart. Inside a parallel region it runs on the calling thread alone, with the same result for the same shape.
+// apart. Runs on the calling thread alone, with the same result for the same shape.
 struct DenseCall {
   DenseType type = DenseType::f32;
   const void* x = nullptr;

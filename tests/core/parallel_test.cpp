@@ -1,6 +1,8 @@
 #include "core/parallel.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -30,6 +32,35 @@ TEST(Parallel, AnErrorInABodyComesOut) {
                               if (i == 63) throw input_error("test", "index {}", i);
                             }),
                Error);
+}
+
+TEST(Parallel, ManyLoopsAndLoopsInLoops) {
+  const int before = num_threads();
+  set_num_threads(4);
+  std::vector<dim> sums(8, 0);
+  for (int round = 0; round < 2000; ++round)
+    parallel_for(8, [&](dim i) { parallel_for(3, [&](dim j) { sums[std::size_t(i)] += j; }); });
+  EXPECT_EQ(sums, std::vector<dim>(8, 6000));  // 2000 * (0 + 1 + 2)
+  set_num_threads(before);
+}
+
+TEST(Parallel, AChildProcessHasThreadsOfItsOwn) {
+  const int before = num_threads();
+  set_num_threads(3);
+  std::vector<int> seen(100, 0);
+  parallel_for(100, [&](dim i) { seen[std::size_t(i)] = 1; });
+  const pid_t child = fork();
+  if (child == 0) {
+    int sum = 0;
+    std::vector<int> again(100, 0);
+    parallel_for(100, [&](dim i) { again[std::size_t(i)] = 1; });
+    for (const int v : again) sum += v;
+    _exit(sum == 100 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  set_num_threads(before);
 }
 
 TEST(Buffer, IsZeroedAlignedAndGrows) {

@@ -1,10 +1,7 @@
 // Round to nearest: each block of a row gets a range, then each value its nearest code. No value sees another
 // outside its block.
-#include <algorithm>
-
 #include "compress/method.h"
 #include "core/error.h"
-#include "core/parallel.h"
 
 namespace pith {
 
@@ -25,14 +22,9 @@ void rtn_layer(const LayerTask& task, const Options& options) {
   PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
   const RangeSearch search = search_from(options);
   const dim bytes_per_row = row_bytes(*task.format, task.cols);
-  const dim grain = std::max<dim>(1, 16384 / std::max<dim>(1, task.cols));  // worth a thread
-  parallel_for(
-      task.rows,
-      [&](dim row) {
-        task.format->encode(*task.format, task.source + row * task.cols, task.importance, task.cols, search,
-                            task.out + row * bytes_per_row);
-      },
-      grain);
+  for (dim row = 0; row < task.rows; ++row)
+    task.format->encode(*task.format, task.source + row * task.cols, task.importance, task.cols, search,
+                        task.out + row * bytes_per_row);
 }
 
 }  // namespace

@@ -136,8 +136,9 @@ void StageJournal::append(char kind, std::string_view a, std::string_view b) {
   std::string line = fmt::format("{}\t{}\t{}", kind, escape(a), escape(b));
   line += "\t" + checksum(line) + "\n";
   write_all(file_.get(), -1, line, where_);
-  sync_or_throw(file_.get(), where_);
 }
+
+void StageJournal::sync() { sync_or_throw(file_.get(), where_); }
 
 void StageJournal::clear() {
   if (ftruncate(file_.get(), 0) != 0)
@@ -152,6 +153,7 @@ void StageJournal::clear() {
 void StageJournal::start(std::string_view fingerprint) {
   fingerprint_ = fingerprint;
   append(kStart, fingerprint, "1");
+  sync();
 }
 
 void StageJournal::add_piece(std::string_view piece, std::string_view note) {
@@ -161,11 +163,13 @@ void StageJournal::add_piece(std::string_view piece, std::string_view note) {
 
 void StageJournal::add_file(std::string_view name, dim size_bytes) {
   append(kFile, name, std::to_string(size_bytes));
+  sync();
   files_.insert_or_assign(std::string(name), size_bytes);
 }
 
 void StageJournal::add_commit(std::uint64_t inode) {
   append(kCommit, std::to_string(inode), {});
+  sync();
   commit_inode_ = inode;
 }
 

@@ -20,7 +20,8 @@ class StageJournal {
   void clear();
   void start(std::string_view fingerprint);  // the first line of an empty journal
 
-  void add_piece(std::string_view piece, std::string_view note);
+  void add_piece(std::string_view piece, std::string_view note);  // durable after `sync`; the others are at once
+  void sync();
   void add_file(std::string_view name, dim size_bytes);
   // The last word before the rename. inode: of what is about to get the final name.
   void add_commit(std::uint64_t inode);

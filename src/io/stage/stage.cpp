@@ -235,11 +235,19 @@ void Stage::write_text(const std::string& file, std::string_view text) {
   write_all(f.file.get(), 0, text, (folder() / file).string());
 }
 
-void Stage::record(std::string_view piece, std::string_view note) {
+void Stage::record(std::span<const Piece> pieces) {
   const std::scoped_lock lock(impl_->record_lock);
   impl_->sync_dirty();
-  impl_->journal->add_piece(piece, note);
+  for (const Piece& piece : pieces) impl_->journal->add_piece(piece.name, piece.note);
+  impl_->journal->sync();
 }
+
+void Stage::record(std::string_view piece, std::string_view note) {
+  const Piece one{std::string(piece), std::string(note)};
+  record({&one, 1});
+}
+
+void Stage::sync() { impl_->sync_dirty(); }
 
 const std::string* Stage::recorded(std::string_view piece) const {
   const auto at = impl_->journal->pieces().find(piece);
