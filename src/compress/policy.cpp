@@ -167,9 +167,12 @@ std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe,
   std::vector<TensorPlan> plans;
   Faults misfits;
   const auto tensors = model.tensors();
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    if (!left_out(tensors[i], model, container))
-      plans.push_back(plan_tensor(i, tensors[i], recipe, container, misfits));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (left_out(tensors[i], model, container)) continue;
+    plans.push_back(plan_tensor(i, tensors[i], recipe, container, misfits));
+    if (model.is_gguf() && tensors[i].expert >= 0)  // the experts of a layer share a name
+      plans.back().name += fmt::format("[{}]", tensors[i].expert);
+  }
   if (!misfits.list.empty())
     throw Error(Blame::input, "formats",
                 fmt::format("{} tensors cannot be stored as asked: {}", misfits.list.size(), misfits.text()),

@@ -16,10 +16,11 @@ static const Arch* const kArchs[] = {
 
 std::span<const Arch* const> all_archs() { return kArchs; }
 
-const Arch* find_arch(std::string_view gguf_name) {
+const Arch* find_arch(std::string_view gguf_name, bool experts) {
+  const Arch* found = nullptr;
   for (const Arch* arch : kArchs)
-    if (arch->name == gguf_name) return arch;
-  return nullptr;
+    if (arch->name == gguf_name && (!found || arch->experts == experts)) found = arch;
+  return found;
 }
 
 const Arch* find_arch_of_hf(std::string_view model_type) {

@@ -13,6 +13,8 @@ enum class Activation { silu, gelu_tanh, gelu_erf, relu };
 enum class RopePairing { halves, neighbours };  // (i, i + n/2), Hugging Face's; (2i, 2i + 1), GGUF's for llama
 // Norms of queries and keys: one weight for all heads; one for each; or one norm over all heads together.
 enum class HeadNorms { shared, each, whole };
+// Rows of a fused projection: all queries, all keys, all values; or by key-value head its queries, its key, its value.
+enum class QkvOrder { stacked, by_head };
 enum class RopeScaling { none, linear, llama3, yarn, longrope, dynamic };
 
 struct Rope {
@@ -45,10 +47,12 @@ struct Config {
   double norm_eps = 1e-5;
   bool norm_plus_one = false;  // weights stored as w - 1 (Hugging Face gemma)
   HeadNorms head_norms = HeadNorms::shared;
+  QkvOrder qkv_order = QkvOrder::stacked;
   Activation activation = Activation::silu;
   bool gated = true;            // act(gate) * up; else act(up)
   bool parallel_block = false;  // attention and ffn read the same input
   Rope rope;
+  dim position_offset = 0;  // row of the first position's embedding
   double attn_scale = 0;    // 0: 1 / sqrt(head_dim)
   double attn_softcap = 0;  // 0: none
   double logit_softcap = 0;
@@ -59,6 +63,9 @@ struct Config {
   dim sliding_pattern = 0;       // every n-th layer is global; 0: all layers slide when a window is set
   double rope_base_sliding = 0;  // base of sliding layers when different
   dim experts = 0, experts_used = 0;
+  dim expert_ffn = 0;                // width of each expert
+  dim shared_ffn = 0;                // width of the expert that all tokens see; 0: none
+  bool norm_expert_weights = false;  // the weights of the experts used sum to 1
   bool tied_embeddings = false;
 };
 

@@ -103,7 +103,7 @@ Config config_from_gguf(const GgufMeta& meta, const Arch& arch) {
   c.rope.dims = size_at(meta, gguf_key(c, "rope.dimension_count"), dim(1) << 16);
   read_scaling(meta, c);
   arch.from_gguf(meta, c);
-  complete_config(c, kWhere, false);
+  complete_config(c, kWhere, {});
   return c;
 }
 

@@ -165,13 +165,17 @@ Config config_from_hf(const nlohmann::json& config, const Arch& arch) {
   const JsonKeys keys{config, std::string(kConfigJson), ""};
   Config c;
   c.arch = arch.name;
-  for (const SizeKey& key : size_keys())
-    c.*key.field = key.optional ? keys.size_or(key.hf, key.most, 0) : keys.size(key.hf, key.most);
+  const Spelling spelling{true, arch.hf_sizes};
+  for (const SizeKey& key : size_keys()) {
+    const SizeName name = spelling.in_hf(key);
+    if (name.hf.empty()) continue;
+    c.*key.field = name.optional ? keys.size_or(name.hf, key.most, 0) : keys.size(name.hf, key.most);
+  }
   c.rope.pairing = RopePairing::halves;
   c.tied_embeddings = keys.flag_or("tie_word_embeddings", false);
   read_rope(keys, c);
   arch.from_hf(config, c);
-  complete_config(c, kConfigJson, true);
+  complete_config(c, kConfigJson, spelling);
   return c;
 }
 
@@ -179,7 +183,9 @@ nlohmann::json config_to_hf(const Config& c, const Arch& arch) {
   nlohmann::json out;
   out["architectures"] = {arch.hf_architecture};
   out["model_type"] = arch.hf_model_types[0];
-  for (const SizeKey& key : size_keys()) out[std::string(key.hf)] = c.*key.field;
+  const Spelling spelling{true, arch.hf_sizes};
+  for (const SizeKey& key : size_keys())
+    if (const std::string name(spelling.in_hf(key).hf); !name.empty()) out[name] = c.*key.field;
   out["tie_word_embeddings"] = c.tied_embeddings;
   if (c.rope.on) {
     const Rope rope = named_scaling(c.rope);

@@ -22,15 +22,15 @@ constexpr SizeKey kSizeKeys[] = {
 
 // Names keys in messages as the user's file spells them.
 struct Speller {
-  bool hf;
+  const Spelling& spelling;
   std::string_view arch;
   std::string operator()(dim Config::*field) const {
     for (const SizeKey& key : kSizeKeys)
-      if (key.field == field) return (*this)(key.hf, key.gguf);
+      if (key.field == field) return (*this)(spelling.in_hf(key).hf, key.gguf);
     return {};
   }
   std::string operator()(std::string_view hf_key, std::string_view gguf_key) const {
-    return hf ? std::string(hf_key) : fmt::format("{}.{}", arch, gguf_key);
+    return spelling.hf ? std::string(hf_key) : fmt::format("{}.{}", arch, gguf_key);
   }
 };
 
@@ -77,8 +77,14 @@ void check_rope(const Config& c, std::string_view where, const Speller& key) {
 
 std::span<const SizeKey> size_keys() { return kSizeKeys; }
 
-void complete_config(Config& c, std::string_view where, bool hf) {
-  const Speller key{hf, c.arch};
+SizeName Spelling::in_hf(const SizeKey& key) const {
+  for (const SizeName& name : own)
+    if (name.field == key.field) return name;
+  return {key.field, key.hf, key.optional};
+}
+
+void complete_config(Config& c, std::string_view where, const Spelling& spelling) {
+  const Speller key{spelling, c.arch};
   if (c.kv_heads == 0) c.kv_heads = c.heads;
   if (c.heads % c.kv_heads != 0)
     throw input_error(where, "{}: expected a divisor of {} = {}, got {}", key(&Config::kv_heads), key(&Config::heads),

@@ -25,52 +25,64 @@ class Collector {
       : model_(model),
         container_(container),
         converts_(model.is_gguf() != (container == Container::gguf)),
-        table_(model.arch(), container == Container::hf) {}
+        hf_(container == Container::hf) {}
 
   Outgoing take(std::size_t index, const Format* wanted) const {
     const ModelTensor& t = model_.tensors()[index];
+    const TensorName* entry = entry_of(t);
     Outgoing out;
     out.role = t.role;
-    out.shape = t.shape;
-    out.name = name_of(t);
+    out.expert = t.expert;
+    out.name = name_of(t, entry);
+    out.shape = converts_ ? expected_shape(model_.config(), t.role, t.part, hf_) : t.shape;
     out.format = container_ == Container::gguf && (t.vector || is_norm(t.role)) ? &f32_format() : wanted;
-    check_format(t, *out.format);
+    check_format(t, *out.format, entry);
     out.tensor.source = index;
     out.tensor.format = out.format;
-    if (converts_ && rotated(t)) {
-      const bool to_neighbours = container_ == Container::gguf;
-      const Config& c = model_.config();
-      const dim heads = t.role == Role::attn_q ? c.heads : c.kv_heads;
-      out.tensor.rows_from = rope_row_order(heads, c.head_dim, to_neighbours);
-      if (t.vector) make_literal(t, 0, out);
+    if (!entry) return out;
+    if (hf_ && entry->transposed) {
+      out.tensor.transpose = true;
+      std::swap(out.shape.at(0), out.shape.at(1));
     }
-    if (converts_ && plus_one(t)) make_literal(t, container_ == Container::gguf ? 1.0f : -1.0f, out);
+    if (converts_) rearrange(t, *entry, out);
     return out;
   }
 
  private:
-  bool rotated(const ModelTensor& t) const {
-    const TensorName* entry = table_.find(t.role, t.part);
-    return entry && entry->rope_rows;
+  // The family's name for the tensor; null when it has none.
+  const TensorName* entry_of(const ModelTensor& t) const {
+    const TensorName* found = nullptr;
+    for (const TensorName& entry : model_.arch().tensors) {
+      if (t.role == Role::other || entry.role != t.role || entry.part != t.part) continue;
+      if (entry.beside != Role::other && model_.find(entry.beside, t.layer)) return &entry;
+      if (entry.beside == Role::other && !found) found = &entry;
+    }
+    return found;
   }
 
-  bool plus_one(const ModelTensor& t) const {
-    const TensorName* entry = table_.find(t.role, t.part);
-    return entry && entry->plus_one;
+  void rearrange(const ModelTensor& t, const TensorName& entry, Outgoing& out) const {
+    const Config& c = model_.config();
+    if (entry.rope_rows)
+      out.tensor.rows_from = rope_row_order(t.role == Role::attn_q ? c.heads : c.kv_heads, c.head_dim, !hf_);
+    if (entry.by_head) out.tensor.rows_from = qkv_row_order(c.heads, c.kv_heads, c.head_dim, !hf_);
+    if (entry.plus_one)
+      make_literal(t, hf_ ? -1.0f : 1.0f, out);
+    else if (t.vector && !out.tensor.rows_from.empty())
+      make_literal(t, 0, out);
   }
 
-  std::string name_of(const ModelTensor& t) const {
+  std::string name_of(const ModelTensor& t, const TensorName* entry) const {
     if (!converts_) return t.name;
-    const TensorName* entry = table_.find(t.role, t.part);
-    if (!entry || table_.name(*entry).empty())
+    const std::string_view pattern = !entry ? "" : hf_ ? entry->hf : entry->gguf;
+    if (pattern.empty())
       throw Error(Blame::input, printable(t.name),
                   fmt::format("expected a tensor that {} can name in the {} family, got one it does not know",
                               container_ == Container::gguf ? "GGUF" : "Hugging Face", model_.arch().name),
                   "stay with the source's container");
-    return tensor_name(table_.name(*entry), t.layer);
+    return tensor_name(pattern, t.layer, t.expert);
   }
 
-  void check_format(const ModelTensor& t, const Format& f) const {
+  void check_format(const ModelTensor& t, const Format& f, const TensorName* entry) const {
     if (!fits(f, t.weight.cols))
       throw input_error(printable(t.name), "expected a multiple of {} columns for {}, got {}", f.block, f.name,
                         t.weight.cols);
@@ -82,7 +94,7 @@ class Collector {
                     "use --to hf");
       return;
     }
-    const bool linear = !t.vector && (is_linear(t.role) || t.role == Role::lm_head);
+    const bool linear = !t.vector && (is_linear(t.role) || t.role == Role::lm_head) && !(entry && entry->transposed);
     if (is_dense_format(f) || (f.int_group.bits > 0 && linear)) return;
     if (f.int_group.bits > 0)
       throw Error(Blame::input, printable(t.name),
@@ -104,7 +116,7 @@ class Collector {
   const Model& model_;
   Container container_;
   bool converts_;
-  TensorTable table_;
+  bool hf_;
 };
 
 }  // namespace
@@ -120,6 +132,21 @@ std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours) {
         const dim halves = h * head_dim + s * half + j, neighbours = h * head_dim + 2 * j + s;
         from[std::size_t(to_neighbours ? neighbours : halves)] = to_neighbours ? halves : neighbours;
       }
+  return from;
+}
+
+std::vector<dim> qkv_row_order(dim heads, dim kv_heads, dim head_dim, bool to_stacked) {
+  const dim group = heads / kv_heads;
+  std::vector<dim> from(static_cast<std::size_t>((heads + 2 * kv_heads) * head_dim));
+  for (dim kv = 0; kv < kv_heads; ++kv)
+    for (dim i = 0; i < group + 2; ++i) {
+      const dim by_head = kv * (group + 2) + i;
+      const dim stacked = i < group ? kv * group + i : heads + (i - group) * kv_heads + kv;
+      for (dim d = 0; d < head_dim; ++d) {
+        const dim a = by_head * head_dim + d, b = stacked * head_dim + d;
+        from[std::size_t(to_stacked ? b : a)] = to_stacked ? a : b;
+      }
+    }
   return from;
 }
 

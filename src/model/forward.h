@@ -43,6 +43,11 @@ class LinearObserver {
   virtual ~LinearObserver() = default;
   // Long inputs come in several calls, one after another.
   virtual void linear_input(Role role, dim layer, const float* x, dim rows, dim cols) = 0;
+  // The same for one expert's layers: the tokens that were sent to it.
+  virtual void expert_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) {
+    static_cast<void>(expert);
+    linear_input(role, layer, x, rows, cols);
+  }
 };
 
 // What the forward pass needs of a model; views. `of` a Model, or made by hand.
@@ -57,7 +62,7 @@ struct Network {
 class Forward {
  public:
   // Holds the workspaces (reused between calls); not to be used from two threads at once.
-  // Error(input) when a matrix has not the shape that the choices ask for, or the model has experts.
+  // Error(input) when a matrix has not the shape that the choices ask for.
   explicit Forward(const Network& network);
   explicit Forward(const Model& model) : Forward(Network::of(model)) {}
   ~Forward();

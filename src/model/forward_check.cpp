@@ -39,6 +39,24 @@ void check_sizes(const Config& c) {
     throw input_error("model", "expected {} rope factors, got {}", rope.dims / 2, rope.divisors.size());
 }
 
+void check_experts(const Config& c, const Block& b, dim l) {
+  if (c.experts_used < 1 || c.experts_used > c.experts)
+    throw input_error("model", "expected 1 to {} experts in use, got {}", c.experts, c.experts_used);
+  if (dim(b.experts.size()) != c.experts)
+    throw input_error("model", "expected {} experts in layer {}, got {}", c.experts, l, b.experts.size());
+  check_matrix(b.router, "router", l, c.experts, c.hidden);
+  for (const Expert& e : b.experts) {
+    if (c.gated) check_matrix(e.gate, "expert_gate", l, c.expert_ffn, c.hidden);
+    check_matrix(e.up, "expert_up", l, c.expert_ffn, c.hidden);
+    check_matrix(e.down, "expert_down", l, c.hidden, c.expert_ffn);
+  }
+  if (!b.shared.up.weight) return;
+  if (c.gated) check_matrix(b.shared.gate, "shared_gate", l, c.shared_ffn, c.hidden);
+  check_matrix(b.shared.up, "shared_up", l, c.shared_ffn, c.hidden);
+  check_matrix(b.shared.down, "shared_down", l, c.hidden, c.shared_ffn);
+  if (b.shared_router.weight) check_matrix(b.shared_router, "shared_router", l, 1, c.hidden);
+}
+
 void check_block(const Config& c, const Block& b, dim l) {
   const dim q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
   if (b.qkv.weight) {
@@ -49,6 +67,7 @@ void check_block(const Config& c, const Block& b, dim l) {
     check_matrix(b.v, "attn_v", l, kv, c.hidden);
   }
   check_matrix(b.o, "attn_o", l, c.hidden, q);
+  if (c.experts > 0) return check_experts(c, b, l);
   if (b.gate_up.weight) {
     check_matrix(b.gate_up, "ffn_gate_up", l, 2 * c.ffn, c.hidden);
   } else {
@@ -63,15 +82,14 @@ void check_block(const Config& c, const Block& b, dim l) {
 void check_network(const Network& n) {
   PITH_CHECK(n.config);
   const Config& c = *n.config;
-  if (c.experts > 0)
-    throw Error(Blame::input, "model", fmt::format("expected a dense model, got one with {} experts", c.experts),
-                "models with experts can be inspected, not run");
   check_sizes(c);
   if (dim(n.blocks.size()) != c.layers)
     throw input_error("model", "expected {} blocks, got {}", c.layers, n.blocks.size());
   if (!n.embed.weight || !n.lm_head.weight) throw input_error("model", "expected an embedding and a head, got none");
   check_matrix(n.embed, "embed", -1, c.vocab, c.hidden);
   check_matrix(n.lm_head, "lm_head", -1, c.vocab, c.hidden);
+  if (n.pos_embed.weight && weight_rows(*n.pos_embed.weight) <= c.position_offset)
+    throw input_error("model", "expected position embeddings after the first {}, got none", c.position_offset);
   if (n.pos_embed.weight && weight_cols(*n.pos_embed.weight) != c.hidden)
     throw input_error("model", "expected position embeddings of width {}, got {}", c.hidden,
                       weight_cols(*n.pos_embed.weight));

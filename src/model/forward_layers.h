@@ -4,6 +4,7 @@
 #include "model/forward_piece.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
+#include "ops/moe.h"
 #include "ops/rope.h"
 
 namespace pith {
@@ -26,6 +27,7 @@ class Layers {
     float* y;
     dim y_stride = 0;  // 0: dense
     bool add = false;
+    dim expert = -1;
   };
   void multiply(const Product& product, dim layer, LinearObserver* observer);
   // Where the norm is absent the input is copied. `where` names the place in the Error for values not finite.
@@ -35,7 +37,13 @@ class Layers {
   dim workspace_bytes() const;
 
  private:
-  struct Pass;  // what is the same for all layers of a run
+  struct Pass {  // what is the same for all layers of a run
+    KvCache& cache;
+    const Piece& piece;
+    LinearObserver* observer;
+    dim rows = 0;          // of the residual stream: all, or the wanted ones once the last layer dropped the others
+    bool compact = false;  // the others were dropped
+  };
   void embed(const Piece& piece);
   void fill_ropes(const KvCache& cache, const Piece& piece);
   void layer(Pass& pass, dim l);
@@ -45,6 +53,18 @@ class Layers {
   void attend(Pass& pass, dim l, const float* q);
   void feed_forward(Pass& pass, dim l, const float* normed);
   void add_to_residual(Pass& pass, dim l, const Linear& linear, Role role, const float* x, const Norm& post);
+  void add_branch(Pass& pass, dim l, float* branch, const Norm& post);
+  // An ordinary feed-forward network, dense or one expert's, up to its last product: act(gate) * up, (n, width).
+  struct Gated {
+    const Linear &gate, &up;
+    Role gate_role, up_role;
+    const float* x;  // (n, hidden)
+    dim n, width, expert = -1;
+  };
+  const float* gated(const Gated& call, dim layer, LinearObserver* observer);
+  void use_experts(Pass& pass, dim l, const float* normed);
+  void add_experts(Pass& pass, dim l, const float* normed, float* sum);
+  void add_shared_expert(Pass& pass, dim l, const float* normed, float* sum);
   void keep_wanted(Pass& pass, float* rows, dim width);
   bool slides(dim layer) const;
   const RopeTable& rope_of(dim layer) const;
@@ -53,6 +73,9 @@ class Layers {
   const Config& config_;
   dim q_width_, kv_width_, max_rows_;
   Buffer x_, normed_, normed_ffn_, q_, k_, v_, attended_, branch_, gate_, up_, active_;
+  Buffer heads_;                         // a row's heads on their way to another order
+  Buffer routed_, picked_, expert_out_;  // with experts: router logits; rows of one expert, in and out
+  Routing routing_;
   LinearWorkspace linear_;
   Attention attention_;
   RopeTable rope_, sliding_rope_;

@@ -34,8 +34,8 @@ const Config& Model::config() const { return impl_->config; }
 const Arch& Model::arch() const { return *impl_->arch; }
 std::span<const ModelTensor> Model::tensors() const { return impl_->tensors; }
 
-const ModelTensor* Model::find(Role role, dim layer, Part part) const {
-  const auto at = impl_->index.find({role, layer, part});
+const ModelTensor* Model::find(Role role, dim layer, Part part, dim expert) const {
+  const auto at = impl_->index.find({role, layer, part, expert});
   return at == impl_->index.end() ? nullptr : &impl_->tensors[at->second];
 }
 
@@ -75,8 +75,11 @@ const std::string& Model::hf_generation_config() const { return impl_->hf_genera
 void Model::release(const ModelTensor& t) const {
   const std::byte* data = t.weight.data;
   if (!data || t.weight.rows == 0 || t.weight.cols == 0) return;
-  const dim bytes = t.weight.rows * row_bytes(*t.weight.format, t.weight.cols);
-  impl_->for_maps([&](const MappedFile& map) {
+  impl_->release(data, t.weight.rows * row_bytes(*t.weight.format, t.weight.cols));
+}
+
+void Model::Impl::release(const std::byte* data, dim bytes) const {
+  for_maps([&](const MappedFile& map) {
     const std::less_equal<const std::byte*> before;
     if (before(map.data(), data) && before(data + bytes, map.data() + map.size_bytes())) map.release(data, bytes);
   });

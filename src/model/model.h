@@ -44,9 +44,17 @@ struct Norm {
   const float* bias = nullptr;
 };
 
+// The feed-forward network of one expert.
+struct Expert {
+  Linear gate, up, down;
+};
+
 struct Block {
   Norm attn_norm, ffn_norm, attn_post_norm, ffn_post_norm, q_norm, k_norm;
   Linear q, k, v, qkv, o, gate, up, gate_up, down;
+  Linear router, shared_router;  // shared_router: (1, hidden), how much of `shared` each token gets
+  std::vector<Expert> experts;
+  Expert shared;
 };
 
 class Model {
@@ -60,7 +68,7 @@ class Model {
   const Config& config() const;
   const Arch& arch() const;
   std::span<const ModelTensor> tensors() const;  // embeddings, blocks in order, output norm, head
-  const ModelTensor* find(Role role, dim layer, Part part = Part::weight) const;
+  const ModelTensor* find(Role role, dim layer, Part part = Part::weight, dim expert = -1) const;
   const Tokenizer& tokenizer() const;  // Error(input) when the model brought none
   bool has_tokenizer() const;
 

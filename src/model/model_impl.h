@@ -22,9 +22,9 @@ struct Model::Impl {
   std::string hf_config, hf_generation_config;
 
   std::vector<ModelTensor> tensors;
-  std::map<std::tuple<Role, dim, Part>, std::size_t> index;
-  std::deque<Weight> weights;              // views of the matrices, for Linear
-  std::deque<std::vector<float>> widened;  // norms and biases
+  std::map<std::tuple<Role, dim, Part, dim>, std::size_t> index;  // role, layer, part, expert
+  std::deque<Weight> weights;                                     // views of the matrices, for Linear
+  std::deque<std::vector<float>> widened;                         // norms and biases
   Linear embed, pos_embed, lm_head;
   Norm output_norm;
   std::vector<Block> blocks;
@@ -35,6 +35,7 @@ struct Model::Impl {
   std::optional<Error> tokenizer_fault;
   void load_tokenizer();
 
+  void release(const std::byte* data, dim bytes) const;  // pages of a weight file, see MappedFile::release
   template <class Each>
   void for_maps(Each&& each) const {  // each(const MappedFile&): the weight files
     for (const GgufFile& file : gguf) each(file.file());

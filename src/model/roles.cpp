@@ -23,6 +23,7 @@ constexpr RoleRow kRoles[] = {
     {Role::embed, "embed", Kind::embedding},
     {Role::pos_embed, "pos_embed", Kind::embedding},
     {Role::attn_norm, "attn_norm", Kind::norm},
+    {Role::attn_norm_2, "attn_norm_2", Kind::norm},
     {Role::attn_q, "attn_q", Kind::linear},
     {Role::attn_k, "attn_k", Kind::linear},
     {Role::attn_v, "attn_v", Kind::linear},
@@ -76,6 +77,7 @@ Role role_or_throw(std::string_view name) {
 
 bool is_norm(Role role) { return row_of(role).kind == Kind::norm; }
 bool is_linear(Role role) { return row_of(role).kind == Kind::linear; }
+bool is_expert(Role role) { return role == Role::expert_gate || role == Role::expert_up || role == Role::expert_down; }
 bool is_embedding(Role role) { return row_of(role).kind == Kind::embedding; }
 
 }  // namespace pith

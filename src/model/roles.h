@@ -10,6 +10,7 @@ enum class Role {
   embed,
   pos_embed,
   attn_norm,
+  attn_norm_2,  // of the attention alone, where attn_norm is the feed-forward's (falcon)
   attn_q,
   attn_k,
   attn_v,
@@ -45,6 +46,7 @@ std::string_view role_name(Role role);      // "attn_q"
 Role role_or_throw(std::string_view name);  // Error(input) that lists the names
 bool is_norm(Role role);
 bool is_linear(Role role);     // a matrix that multiplies activations inside a block: what methods compress by default
+bool is_expert(Role role);     // a matrix that each expert has
 bool is_embedding(Role role);  // embed, pos_embed, lm_head: large, looked up or last; with a policy of their own
 
 }  // namespace pith

@@ -56,6 +56,17 @@ void read_layer_types(const JsonKeys& keys, Config& c) {
   set_sliding_layers(c, slides, keys.where);
 }
 
+void read_qwen_window(const JsonKeys& keys, Config& out) {
+  if (!keys.flag_or("use_sliding_window", false)) return;
+  out.sliding_window = keys.size_or("sliding_window", kMostWindow, 0);
+  if (out.sliding_window == 0) return;
+  if (keys.has("layer_types")) return read_layer_types(keys, out);
+  const dim global = keys.size_or("max_window_layers", kMostWindow, 0);
+  std::vector<bool> slides;
+  for (dim l = 0; l < out.layers; ++l) slides.push_back(l >= global);
+  set_sliding_layers(out, slides, keys.where);
+}
+
 std::vector<std::string> layer_types(const Config& c) {
   std::vector<std::string> types;
   for (dim l = 0; l < c.layers; ++l) types.emplace_back(layer_slides(c, l) ? "sliding_attention" : "full_attention");

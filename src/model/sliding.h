@@ -16,6 +16,8 @@ void set_sliding_layers(Config& config, const std::vector<bool>& slides, std::st
 
 // config.json's layer_types where it is there; else the pattern stays. sliding_window must be set.
 void read_layer_types(const JsonKeys& keys, Config& config);
+// Qwen's keys: use_sliding_window, sliding_window, and layer_types or else max_window_layers, before which all is seen.
+void read_qwen_window(const JsonKeys& keys, Config& config);
 // ["sliding_attention", "full_attention", ...]
 std::vector<std::string> layer_types(const Config& config);
 

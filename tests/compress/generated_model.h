@@ -1,5 +1,5 @@
-// Small random llama models as Hugging Face folders, written by plain code that shares nothing with the readers
-// and writers under test.
+// Small random llama models, with experts mixtral models, as Hugging Face folders, written by plain code that shares
+// nothing with the readers and writers under test.
 #pragma once
 #include <fmt/format.h>
 
@@ -16,6 +16,7 @@ namespace pith::test {
 
 struct GeneratedModel {
   std::int64_t layers = 2, hidden = 256, ffn = 512, heads = 4, kv_heads = 2, vocab = 96;
+  std::int64_t experts = 0;  // of which a token uses two
   bool tied = true;
   std::string dtype = "F32";  // or BF16 (values are truncated to it)
   unsigned seed = 1;
@@ -43,6 +44,16 @@ inline std::vector<GeneratedTensor> generated_tensors(const GeneratedModel& m) {
     out.push_back({block + "self_attn.v_proj.weight", {kv, m.hidden}});
     out.push_back({block + "self_attn.o_proj.weight", {m.hidden, m.hidden}});
     out.push_back({block + "post_attention_layernorm.weight", {m.hidden}});
+    for (std::int64_t e = 0; e < m.experts; ++e) {
+      const std::string expert = fmt::format("{}block_sparse_moe.experts.{}.", block, e);
+      out.push_back({expert + "w1.weight", {m.ffn, m.hidden}});
+      out.push_back({expert + "w2.weight", {m.hidden, m.ffn}});
+      out.push_back({expert + "w3.weight", {m.ffn, m.hidden}});
+    }
+    if (m.experts > 0) {
+      out.push_back({block + "block_sparse_moe.gate.weight", {m.experts, m.hidden}});
+      continue;
+    }
     out.push_back({block + "mlp.gate_proj.weight", {m.ffn, m.hidden}});
     out.push_back({block + "mlp.up_proj.weight", {m.ffn, m.hidden}});
     out.push_back({block + "mlp.down_proj.weight", {m.hidden, m.ffn}});
@@ -80,11 +91,13 @@ inline std::string generated_bytes(const std::string& dtype, const std::vector<f
 inline std::size_t write_headers(const std::filesystem::path& folder, const GeneratedModel& m, std::ofstream& out) {
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "config.json") << fmt::format(
-      R"({{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": {}, "intermediate_size": {},
+      R"({{"architectures": ["{}"], "model_type": "{}", {}"hidden_size": {}, "intermediate_size": {},
 "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": {}, "vocab_size": {}, "hidden_act": "silu",
 "rms_norm_eps": 1e-5, "max_position_embeddings": 512, "rope_theta": 10000.0, "tie_word_embeddings": {},
 "torch_dtype": "{}", "bos_token_id": 1, "eos_token_id": 2}})",
-      m.hidden, m.ffn, m.layers, m.heads, m.kv_heads, m.vocab, m.tied, m.dtype == "F32" ? "float32" : "bfloat16");
+      m.experts > 0 ? "MixtralForCausalLM" : "LlamaForCausalLM", m.experts > 0 ? "mixtral" : "llama",
+      m.experts > 0 ? fmt::format(R"("num_local_experts": {}, "num_experts_per_tok": 2, )", m.experts) : "", m.hidden,
+      m.ffn, m.layers, m.heads, m.kv_heads, m.vocab, m.tied, m.dtype == "F32" ? "float32" : "bfloat16");
 
   std::string header = "{";
   std::size_t offset = 0;

@@ -69,7 +69,9 @@ inline std::vector<float> gguf_values(const GgufFile& file, std::string_view nam
     return {};
   }
   const Format* f = format_of_gguf_type(t->type);
-  const dim cols = t->shape[0], rows = t->shape.size() > 1 ? t->shape[1] : 1;
+  const dim cols = t->shape[0];
+  dim rows = 1;
+  for (std::size_t i = 1; i < t->shape.size(); ++i) rows *= t->shape[i];
   std::vector<float> values(std::size_t(rows * cols));
   for (dim r = 0; r < rows; ++r) f->decode(*f, file.data(*t) + r * row_bytes(*f, cols), cols, values.data() + r * cols);
   return values;

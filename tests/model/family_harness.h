@@ -16,8 +16,9 @@ nlohmann::json family_vectors(const std::string& name);
 // The values of a tensor, as the vectors' rule makes them.
 std::vector<float> hashed_values(const std::string& name, dim count, double center, double spread);
 
-// The tiny model as a Hugging Face folder.
-std::filesystem::path write_family(const nlohmann::json& vectors, const std::filesystem::path& folder);
+// The tiny model as a Hugging Face folder; `cut` from the beginning of the tensors' names.
+std::filesystem::path write_family(const nlohmann::json& vectors, const std::filesystem::path& folder,
+                                   const std::string& cut = "");
 
 // Logits of the vectors' tokens against theirs, all tokens at once and one after another.
 void expect_golden_logits(const Model& model, const nlohmann::json& vectors, const std::string& what);

@@ -19,8 +19,15 @@ inline std::vector<float> decoded(const ModelTensor& t) {
 
 inline std::vector<std::byte> encoded(const Model& model, const ExportTensor& t) {
   const ModelTensor& source = model.tensors()[t.source];
-  const dim rows = source.weight.rows, cols = source.weight.cols, bytes = row_bytes(*t.format, cols);
-  const auto values = decoded(source);
+  auto values = decoded(source);
+  dim rows = source.weight.rows, cols = source.weight.cols;
+  if (t.transpose) {
+    const auto before = values;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      values[i % std::size_t(cols) * std::size_t(rows) + i / std::size_t(cols)] = before[i];
+    std::swap(rows, cols);
+  }
+  const dim bytes = row_bytes(*t.format, cols);
   std::vector<std::byte> out(std::size_t(rows * bytes));
   for (dim r = 0; r < rows; ++r) {
     const dim from = t.rows_from.empty() ? r : t.rows_from[std::size_t(r)];
@@ -40,7 +47,8 @@ inline std::filesystem::path write_plan(const Model& model, const ExportPlan& pl
   }
   for (const ExportTensor& t : plan.tensors) {
     const ModelTensor& source = model.tensors()[t.source];
-    lay_out(t, source.weight.rows, source.weight.cols, encoded(model, t),
+    lay_out(t, t.transpose ? source.weight.cols : source.weight.rows,
+            t.transpose ? source.weight.rows : source.weight.cols, encoded(model, t),
             [&](const Slot& slot, std::span<const std::byte> bytes) {
               PITH_CHECK(slot.size_bytes == dim(bytes.size()));
               std::copy_n(reinterpret_cast<const char*>(bytes.data()), bytes.size(),

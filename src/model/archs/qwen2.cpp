@@ -33,23 +33,11 @@ constexpr TensorName kTensors[] = {
     {.role = Role::lm_head, .part = Part::weight, .hf = "lm_head.weight", .gguf = "output.weight", .optional = true},
 };
 
-// The first max_window_layers see all.
-void read_window(const JsonKeys& keys, Config& out) {
-  if (!keys.flag_or("use_sliding_window", false)) return;
-  out.sliding_window = keys.size_or("sliding_window", dim(1) << 30, 0);
-  if (out.sliding_window == 0) return;
-  if (keys.has("layer_types")) return read_layer_types(keys, out);
-  const dim global = keys.size_or("max_window_layers", dim(1) << 30, 0);
-  std::vector<bool> slides;
-  for (dim l = 0; l < out.layers; ++l) slides.push_back(l >= global);
-  set_sliding_layers(out, slides, kConfigJson);
-}
-
 void from_hf(const nlohmann::json& config, Config& out) {
   const JsonKeys keys{config, std::string(kConfigJson), ""};
   out.norm_eps = keys.number("rms_norm_eps");
   out.activation = activation_from_hf(keys.text_or("hidden_act", "silu"));
-  read_window(keys, out);
+  read_qwen_window(keys, out);
 }
 
 void from_gguf(const GgufMeta& meta, Config& out) {

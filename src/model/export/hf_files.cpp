@@ -58,7 +58,9 @@ std::vector<LinearModule> modules_of(const Model& model, std::span<const Outgoin
   std::vector<LinearModule> modules;
   constexpr std::string_view kWeight = ".weight";
   for (const Outgoing& t : tensors) {
-    const bool linear = (is_linear(t.role) || t.role == Role::lm_head) && std::string_view(t.name).ends_with(kWeight);
+    const bool router = t.role == Role::router || t.role == Role::shared_router;  // linear layers to their readers
+    const bool linear =
+        (is_linear(t.role) || t.role == Role::lm_head || router) && std::string_view(t.name).ends_with(kWeight);
     if (linear)
       modules.push_back(
           {t.name.substr(0, t.name.size() - kWeight.size()), is_dense_format(*t.format) ? nullptr : t.format});
@@ -73,9 +75,12 @@ json base_config(const Model& model) {
   if (!model.is_gguf()) return parse_json(model.hf_config(), kConfigJson);
   json config = config_to_hf(model.config(), model.arch());
   const Arch& arch = model.arch();
-  config[std::string(arch.hf_bias_key)] = has_bias(model, Role::attn_q) || has_bias(model, Role::attn_qkv);
+  if (!arch.hf_bias_key.empty())
+    config[std::string(arch.hf_bias_key)] = has_bias(model, Role::attn_q) || has_bias(model, Role::attn_qkv);
   if (!arch.hf_head_norm_key.empty())
     config[std::string(arch.hf_head_norm_key)] = model.find(Role::attn_q_norm, 0) != nullptr;
+  if (!arch.hf_norm_count_key.empty())
+    config[std::string(arch.hf_norm_count_key)] = model.find(Role::attn_norm_2, 0) ? 2 : 1;
   config["mlp_bias"] = has_bias(model, Role::ffn_up);
   if (model.has_tokenizer()) {
     if (model.tokenizer().bos() >= 0) config["bos_token_id"] = model.tokenizer().bos();

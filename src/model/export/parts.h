@@ -17,6 +17,7 @@ struct Outgoing {
   const Format* format = nullptr;
   std::string literal;  // its bytes, when known already (empty: it has a source)
   Role role = Role::other;
+  dim expert = -1;  // GGUF stacks the experts of a layer, which follow one another, in one tensor
 };
 
 // Literals first, then the model's tensors in order, with names, formats and row orders of the container.
@@ -32,6 +33,9 @@ std::vector<SideFile> hf_side_files(const Model& model, std::span<const Outgoing
 // Rows of a rotated projection: where target row r comes from. to_neighbours: from Hugging Face's order (i, i + n/2)
 // to GGUF's (2i, 2i + 1); else back.
 std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours);
+
+// The same for a fused projection: to_stacked: from QkvOrder::by_head; else back.
+std::vector<dim> qkv_row_order(dim heads, dim kv_heads, dim head_dim, bool to_stacked);
 
 bool is_dense_format(const Format& format);  // f32, f16, bf16
 

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "formats/format.h"
+#include "io/printable.h"
 #include "model/config_gguf.h"
 #include "model/export/parts.h"
 #include "model/open/hf_folder.h"
@@ -78,26 +79,55 @@ GgufMeta metadata(const Model& model, std::span<const Outgoing> tensors) {
   return meta;
 }
 
+// Where an outgoing tensor lies in the stored ones.
+struct Place {
+  std::size_t stored = 0;
+  dim offset_bytes = 0, size_bytes = 0;
+};
+
+dim size_of(const Outgoing& t) {
+  const dim cols = t.shape.empty() ? 1 : t.shape.back();
+  return values_in(t) / std::max<dim>(1, cols) * row_bytes(*t.format, cols);
+}
+
+// Appends to `stored` each tensor, or one for all experts of a layer.
+std::vector<Place> stack_experts(dim experts, std::span<const Outgoing> tensors, std::vector<GgufTensor>& stored) {
+  std::vector<Place> places;
+  while (places.size() < tensors.size()) {
+    const Outgoing& first = tensors[places.size()];
+    const bool stacked = first.expert >= 0;
+    const dim count = stacked ? experts : 1, size_bytes = size_of(first);
+    GgufTensor& out = stored.emplace_back();
+    out.name = first.name;
+    out.shape.assign(first.shape.rbegin(), first.shape.rend());
+    if (stacked) out.shape.push_back(experts);
+    out.type = first.format->gguf_type;
+    out.size_bytes = count * size_bytes;
+    for (dim e = 0; e < count; ++e) {
+      const Outgoing* next = places.size() < tensors.size() ? &tensors[places.size()] : nullptr;
+      if (stacked && !(next && next->name == first.name && next->expert == e && next->format == first.format))
+        throw input_error(printable(first.name), "expected all {} experts of a layer in one format, expert {} is not",
+                          experts, e);
+      places.push_back({stored.size() - 1, e * size_bytes, size_bytes});
+    }
+  }
+  return places;
+}
+
 }  // namespace
 
 void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view target_name, ExportPlan& plan) {
   std::vector<GgufTensor> stored;
-  for (const Outgoing& t : tensors) {
-    GgufTensor& out = stored.emplace_back();
-    out.name = t.name;
-    out.shape.assign(t.shape.rbegin(), t.shape.rend());
-    out.type = t.format->gguf_type;
-    out.size_bytes = values_in(t) / std::max<dim>(1, out.shape.empty() ? 1 : out.shape[0]) *
-                     row_bytes(*t.format, out.shape.empty() ? 1 : out.shape[0]);
-  }
+  const std::vector<Place> places = stack_experts(model.config().experts, tensors, stored);
   FileLayout layout = gguf_layout(metadata(model, tensors), stored);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     Outgoing& t = tensors[i];
+    const dim offset = layout.offsets_bytes[places[i].stored] + places[i].offset_bytes;
     if (t.literal.empty()) {
-      t.tensor.slots.push_back({0, t.name, layout.offsets_bytes[i], stored[i].size_bytes});
+      t.tensor.slots.push_back({0, t.name, offset, places[i].size_bytes});
       continue;
     }
-    layout.head.resize(std::size_t(layout.offsets_bytes[i]), '\0');  // literals lead, so nothing else is covered
+    layout.head.resize(std::size_t(offset), '\0');  // literals lead, so nothing else is covered
     layout.head += t.literal;
   }
   plan.files.push_back({std::string(target_name), std::move(layout.head), layout.total_bytes});

@@ -6,6 +6,7 @@
 #include "formats/format.h"
 #include "io/printable.h"
 #include "model/model_impl.h"
+#include "model/open/layout.h"
 #include "model/open/tensor_table.h"
 
 namespace pith {
@@ -13,15 +14,24 @@ namespace pith {
 namespace {
 
 // Where a tensor stands in the model's order: embeddings, blocks, what follows them, the unknown.
-std::tuple<int, dim, std::size_t> place_of(const ModelTensor& t, std::size_t row) {
-  if (t.role == Role::other) return {3, 0, 0};
-  if (t.layer >= 0) return {1, t.layer, row};
-  return {t.role == Role::embed || t.role == Role::pos_embed ? 0 : 2, 0, row};
+using Place = std::tuple<int, dim, std::size_t, dim>;
+Place place_of(const ModelTensor& t, std::size_t row) {
+  if (t.role == Role::other) return {3, 0, 0, 0};
+  if (t.layer >= 0) return {1, t.layer, row, t.expert};
+  return {t.role == Role::embed || t.role == Role::pos_embed ? 0 : 2, 0, row, 0};
+}
+
+void check_place(const ModelTensor& t, const Config& c) {
+  if (t.layer >= c.layers)
+    throw input_error(printable(t.name), "expected layers 0 to {}, got a tensor of layer {}", c.layers - 1, t.layer);
+  if (t.expert >= c.experts && is_expert(t.role))
+    throw input_error(printable(t.name), "expected experts 0 to {}, got a tensor of expert {}", c.experts - 1,
+                      t.expert);
 }
 
 void give_roles(Model::Impl& m, const TensorTable& table) {
-  std::vector<std::pair<std::tuple<int, dim, std::size_t>, std::size_t>> order;
-  std::set<std::string_view> names;
+  std::vector<std::pair<Place, ModelTensor>> order;
+  std::set<std::string> names;
   for (ModelTensor& t : m.tensors) {
     if (!names.insert(t.name).second)
       throw input_error(printable(t.name), "expected each tensor once, it is in two files");
@@ -30,17 +40,34 @@ void give_roles(Model::Impl& m, const TensorTable& table) {
       t.role = match.entry->role;
       t.part = match.entry->part;
       t.layer = match.layer;
-      if (t.layer >= m.config.layers)
-        throw input_error(printable(t.name), "expected layers 0 to {}, got a tensor of layer {}", m.config.layers - 1,
-                          t.layer);
+      t.expert = match.expert;
+      check_place(t, m.config);
     }
-    order.emplace_back(place_of(t, match.row), order.size());
+    if (!is_expert(t.role) || t.expert >= 0) {
+      const Place place = place_of(t, match.row);
+      order.emplace_back(place, std::move(t));
+      continue;
+    }
+    for (ModelTensor& slice : expert_slices(std::move(t), m.config.experts)) {
+      slice.role = match.entry->role;
+      slice.layer = match.layer;
+      const Place place = place_of(slice, match.row);
+      order.emplace_back(place, std::move(slice));
+    }
   }
-  std::sort(order.begin(), order.end());
-  std::vector<ModelTensor> sorted;
-  sorted.reserve(order.size());
-  for (const auto& [place, from] : order) sorted.push_back(std::move(m.tensors[from]));
-  m.tensors = std::move(sorted);
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  m.tensors.clear();
+  for (auto& entry : order) m.tensors.push_back(std::move(entry.second));
+}
+
+void turn_transposed(Model::Impl& m, const TensorTable& table) {
+  for (ModelTensor& t : m.tensors) {
+    const auto match = table.match(t.name);
+    if (!match.entry || !match.entry->transposed) continue;
+    const std::byte* stored = t.weight.data;
+    turn_conv1d(t);
+    m.release(stored, t.weight.owned.size_bytes());
+  }
 }
 
 // A head beside an embedding that config.json calls its twin is never read, nor is it kept.
@@ -52,12 +79,16 @@ void drop_unused_head(Model::Impl& m) {
 void index_tensors(Model::Impl& m) {
   for (std::size_t i = 0; i < m.tensors.size(); ++i) {
     const ModelTensor& t = m.tensors[i];
-    if (t.role != Role::other) m.index.emplace(std::tuple(t.role, t.layer, t.part), i);
+    if (t.role == Role::other) continue;
+    const auto [at, is_new] = m.index.emplace(std::tuple(t.role, t.layer, t.part, t.expert), i);
+    if (!is_new)
+      throw input_error(printable(t.name), "expected one tensor for {}, there is {}, too", role_name(t.role),
+                        printable(m.tensors[at->second].name));
   }
 }
 
-const ModelTensor* find(const Model::Impl& m, Role role, dim layer = -1, Part part = Part::weight) {
-  const auto at = m.index.find({role, layer, part});
+const ModelTensor* find(const Model::Impl& m, Role role, dim layer = -1, Part part = Part::weight, dim expert = -1) {
+  const auto at = m.index.find({role, layer, part, expert});
   return at == m.index.end() ? nullptr : &m.tensors[at->second];
 }
 
@@ -72,10 +103,10 @@ void vocab_from_embedding(Model::Impl& m) {
   m.config.vocab = embed->weight.rows;
 }
 
-void check_shapes(const Model::Impl& m) {
+void check_shapes(const Model::Impl& m, bool hf) {
   for (const ModelTensor& t : m.tensors) {
     if (t.role == Role::other) continue;
-    const std::vector<dim> expected = expected_shape(m.config, t.role, t.part);
+    const std::vector<dim> expected = expected_shape(m.config, t.role, t.part, hf);
     if (t.shape != expected)
       throw input_error(printable(t.name), "expected shape {}, found {}", shape_text(expected), shape_text(t.shape));
     if (!fits(*t.weight.format, t.weight.cols))
@@ -84,16 +115,24 @@ void check_shapes(const Model::Impl& m) {
   }
 }
 
+void check_presence(const Model::Impl& m, const TensorTable& table, const TensorName& entry, bool in_blocks) {
+  const dim experts = is_expert(entry.role) ? m.config.experts : 0;
+  for (dim layer = in_blocks ? 0 : -1; layer < (in_blocks ? m.config.layers : 0); ++layer)
+    for (dim expert = experts > 0 ? 0 : -1; expert < experts; ++expert)
+      if (!find(m, entry.role, layer, Part::weight, expert))
+        throw input_error(m.path.string(), "expected tensor {} of shape {}, it is missing",
+                          tensor_name(table.name(entry), layer, expert),
+                          shape_text(expected_shape(m.config, entry.role, entry.part, table.hf())));
+}
+
+// What a family leaves open is in all layers or in none.
 void check_presence(const Model::Impl& m, const TensorTable& table) {
   for (const TensorName& entry : m.arch->tensors) {
-    const bool needed = !entry.optional && entry.part == Part::weight && !table.name(entry).empty();
-    if (!needed) continue;
+    if (entry.part != Part::weight || table.name(entry).empty()) continue;
+    const bool own_norm = entry.role == Role::ffn_norm && !m.config.parallel_block;
     const bool in_blocks = table.name(entry).find("{}") != std::string_view::npos;
-    for (dim layer = in_blocks ? 0 : -1; layer < (in_blocks ? m.config.layers : 0); ++layer)
-      if (!find(m, entry.role, layer))
-        throw input_error(m.path.string(), "expected tensor {} of shape {}, it is missing",
-                          tensor_name(table.name(entry), layer),
-                          shape_text(expected_shape(m.config, entry.role, entry.part)));
+    if (!entry.optional || own_norm || (in_blocks && find(m, entry.role, 0)))
+      check_presence(m, table, entry, in_blocks);
   }
 }
 
@@ -114,9 +153,17 @@ struct LinearPlace {
   Linear Block::*linear;
 };
 constexpr LinearPlace kLinears[] = {
-    {Role::attn_q, &Block::q},     {Role::attn_k, &Block::k},      {Role::attn_v, &Block::v},
-    {Role::attn_qkv, &Block::qkv}, {Role::attn_o, &Block::o},      {Role::ffn_gate, &Block::gate},
-    {Role::ffn_up, &Block::up},    {Role::ffn_down, &Block::down}, {Role::ffn_gate_up, &Block::gate_up},
+    {Role::attn_q, &Block::q},
+    {Role::attn_k, &Block::k},
+    {Role::attn_v, &Block::v},
+    {Role::attn_qkv, &Block::qkv},
+    {Role::attn_o, &Block::o},
+    {Role::ffn_gate, &Block::gate},
+    {Role::ffn_up, &Block::up},
+    {Role::ffn_down, &Block::down},
+    {Role::ffn_gate_up, &Block::gate_up},
+    {Role::router, &Block::router},
+    {Role::shared_router, &Block::shared_router},
 };
 
 // Builds the views of the forward pass.
@@ -138,6 +185,10 @@ class Wiring {
       Block& block = m_.blocks[std::size_t(layer)];
       for (const NormPlace& place : kNorms) block.*place.norm = norm(place.role, layer);
       for (const LinearPlace& place : kLinears) block.*place.linear = linear(place.role, layer);
+      add_experts(block, layer);
+      if (!find(m_, Role::attn_norm_2, layer)) continue;
+      block.ffn_norm = block.attn_norm;
+      block.attn_norm = norm(Role::attn_norm_2, layer);
     }
   }
 
@@ -153,8 +204,14 @@ class Wiring {
     return values.data();
   }
   Norm norm(Role role, dim layer) { return {vector(role, layer, Part::weight), vector(role, layer, Part::bias)}; }
-  Linear linear(Role role, dim layer) {
-    const ModelTensor* t = find(m_, role, layer);
+  void add_experts(Block& block, dim layer) {
+    for (dim e = 0; e < m_.config.experts; ++e)
+      block.experts.push_back({linear(Role::expert_gate, layer, e), linear(Role::expert_up, layer, e),
+                               linear(Role::expert_down, layer, e)});
+    block.shared = {linear(Role::shared_gate, layer), linear(Role::shared_up, layer), linear(Role::shared_down, layer)};
+  }
+  Linear linear(Role role, dim layer, dim expert = -1) {
+    const ModelTensor* t = find(m_, role, layer, Part::weight, expert);
     if (!t) return {};
     Encoded view;
     view.format = t->weight.format;
@@ -195,11 +252,12 @@ std::string shape_text(std::span<const dim> shape) {
 void assemble(Model::Impl& m, bool hf) {
   const TensorTable table(*m.arch, hf);
   give_roles(m, table);
+  if (hf) turn_transposed(m, table);
   drop_unused_head(m);
   index_tensors(m);
   vocab_from_embedding(m);
   check_presence(m, table);
-  check_shapes(m);
+  check_shapes(m, hf);
   Wiring(m).run();
 }
 

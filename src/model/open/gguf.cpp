@@ -13,9 +13,11 @@ namespace {
 
 const Arch& arch_of_meta(const GgufMeta& meta) {
   const std::string& name = meta.get_string("general.architecture");
-  if (const Arch* arch = find_arch(name)) return *arch;
+  const bool experts = meta.find_int(name + ".expert_count", 0) > 0;
+  if (const Arch* arch = find_arch(name, experts)) return *arch;
   std::string known;
-  for (const Arch* arch : all_archs()) known.append(known.empty() ? "" : ", ").append(arch->name);
+  for (const Arch* arch : all_archs())
+    if (find_arch(arch->name) == arch) known.append(known.empty() ? "" : ", ").append(arch->name);
   throw input_error("gguf", "key general.architecture: expected one of {}; got {}", known, printable(name));
 }
 

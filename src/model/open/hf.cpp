@@ -23,7 +23,12 @@ const Format* format_of_dtype(std::string_view dtype) {
 }
 
 // Buffers that old checkpoints carry and the model computes by itself.
-bool is_junk(std::string_view name) { return name.ends_with(".rotary_emb.inv_freq"); }
+bool is_junk(std::string_view name) {
+  for (const std::string_view buffer : {".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", ".attention.bias",
+                                        ".attention.masked_bias"})  // the last ones: masks
+    if (name.ends_with(buffer)) return true;
+  return false;
+}
 
 const Arch& arch_of_config(const nlohmann::json& config) {
   const JsonKeys keys{config, std::string(kConfigJson), ""};

@@ -17,19 +17,21 @@ bool is_number(std::string_view s) {
 
 struct Split {
   std::string pattern;
-  dim layer = -1;
+  dim layer = -1, expert = -1;
 };
 
-// The first component that is a number becomes {}.
-Split split_layer(std::string_view name) {
+// The first two components that are numbers become {}.
+Split split_numbers(std::string_view name) {
+  Split split;
   for (std::size_t begin = 0; begin <= name.size();) {
     const std::size_t end = std::min(name.find('.', begin), name.size());
     const std::string_view part = name.substr(begin, end - begin);
-    if (is_number(part))
-      return {std::string(name.substr(0, begin)) + "{}" + std::string(name.substr(end)), std::stoll(std::string(part))};
+    const bool hole = is_number(part) && split.expert < 0;
+    if (hole) (split.layer < 0 ? split.layer : split.expert) = std::stoll(std::string(part));
+    split.pattern.append(begin == 0 ? "" : ".").append(hole ? "{}" : part);
     begin = end + 1;
   }
-  return {std::string(name), -1};
+  return split;
 }
 
 // (rows, cols) of a matrix; the vectors are handled by the caller.
@@ -40,7 +42,7 @@ std::vector<dim> matrix_shape(const Config& c, Role role) {
     case Role::lm_head:
       return {c.vocab, c.hidden};
     case Role::pos_embed:
-      return {c.context, c.hidden};
+      return {c.context + c.position_offset, c.hidden};
     case Role::attn_q:
       return {q, c.hidden};
     case Role::attn_k:
@@ -57,6 +59,20 @@ std::vector<dim> matrix_shape(const Config& c, Role role) {
       return {2 * c.ffn, c.hidden};
     case Role::ffn_down:
       return {c.hidden, c.ffn};
+    case Role::router:
+      return {c.experts, c.hidden};
+    case Role::expert_gate:
+    case Role::expert_up:
+      return {c.expert_ffn, c.hidden};
+    case Role::expert_down:
+      return {c.hidden, c.expert_ffn};
+    case Role::shared_gate:
+    case Role::shared_up:
+      return {c.shared_ffn, c.hidden};
+    case Role::shared_down:
+      return {c.hidden, c.shared_ffn};
+    case Role::shared_router:
+      return {1, c.hidden};
     default:
       throw InternalError(fmt::format("no shape is known for role {}", role_name(role)));
   }
@@ -70,25 +86,23 @@ TensorTable::TensorTable(const Arch& arch, bool hf) : arch_(arch), hf_(hf) {
 }
 
 TensorTable::Match TensorTable::match(std::string_view tensor) const {
-  const Split split = split_layer(tensor);
-  const auto at = by_pattern_.find(split.pattern);
+  const Split split = split_numbers(tensor);
+  auto at = by_pattern_.find(split.pattern);
+  if (at == by_pattern_.end() && hf_ && !arch_.hf_prefix.empty())
+    at = by_pattern_.find(std::string(arch_.hf_prefix) + split.pattern);
   if (at == by_pattern_.end()) return {};
-  return {&arch_.tensors[at->second], split.layer, at->second};
+  return {&arch_.tensors[at->second], split.layer, split.expert, at->second};
 }
 
-const TensorName* TensorTable::find(Role role, Part part) const {
-  for (const TensorName& entry : arch_.tensors)
-    if (entry.role == role && entry.part == part) return &entry;
-  return nullptr;
-}
-
-std::string tensor_name(std::string_view pattern, dim layer) {
+std::string tensor_name(std::string_view pattern, dim layer, dim expert) {
   const std::size_t at = pattern.find("{}");
   if (at == std::string_view::npos) return std::string(pattern);
-  return fmt::format("{}{}{}", pattern.substr(0, at), layer, pattern.substr(at + 2));
+  const std::string rest =
+      expert < 0 ? std::string(pattern.substr(at + 2)) : tensor_name(pattern.substr(at + 2), expert);
+  return fmt::format("{}{}{}", pattern.substr(0, at), layer, rest);
 }
 
-std::vector<dim> expected_shape(const Config& c, Role role, Part part) {
+std::vector<dim> expected_shape(const Config& c, Role role, Part part, bool hf) {
   if (role == Role::attn_q_norm || role == Role::attn_k_norm) {
     const dim heads = role == Role::attn_q_norm ? c.heads : c.kv_heads;
     if (c.head_norms == HeadNorms::each) return {heads, c.head_dim};
@@ -96,6 +110,7 @@ std::vector<dim> expected_shape(const Config& c, Role role, Part part) {
   }
   if (is_norm(role)) return {c.hidden};
   if (role == Role::rope_factors || role == Role::rope_long_factors) return {c.rope.dims / 2};
+  if (role == Role::shared_router && !hf) return {c.hidden};
   std::vector<dim> shape = matrix_shape(c, role);
   if (part == Part::bias) shape.pop_back();
   return shape;

@@ -14,23 +14,23 @@ class TensorTable {
   TensorTable(const Arch& arch, bool hf);
   struct Match {
     const TensorName* entry = nullptr;  // null: the family has no such tensor
-    dim layer = -1;
+    dim layer = -1, expert = -1;
     std::size_t row = 0;  // of the table
   };
   Match match(std::string_view name) const;
+  bool hf() const { return hf_; }
   std::string_view name(const TensorName& entry) const { return hf_ ? entry.hf : entry.gguf; }
-  const TensorName* find(Role role, Part part) const;
 
  private:
   const Arch& arch_;
   bool hf_;
-  std::map<std::string_view, std::size_t> by_pattern_;
+  std::map<std::string, std::size_t, std::less<>> by_pattern_;
 };
 
-// "blk.{}.attn_q.weight", 3 -> "blk.3.attn_q.weight"
-std::string tensor_name(std::string_view pattern, dim layer);
+// "blk.{}.attn_q.weight", 3 -> "blk.3.attn_q.weight"; a second {} is the expert
+std::string tensor_name(std::string_view pattern, dim layer, dim expert = -1);
 
-// Slowest dimension first.
-std::vector<dim> expected_shape(const Config& config, Role role, Part part);
+// Slowest dimension first; of one expert. `hf`: as Hugging Face stores it (Conv1D apart).
+std::vector<dim> expected_shape(const Config& config, Role role, Part part, bool hf);
 
 }  // namespace pith
