@@ -29,14 +29,20 @@ struct Row {
   std::optional<Divergence> divergence;
 };
 
-std::vector<Row> run(const EvalArguments& a) {
+struct Rows {
+  std::vector<Row> models;
+  dim base_bytes = 0;
+};
+
+Rows run(const EvalArguments& a) {
   const std::string text = read_text_file(a.text);
   EvalOptions options;
   options.protocol = a.protocol;
   options.max_windows = a.windows;
   std::optional<Model> base;
   if (!a.against.empty()) base = Model::open(a.against);
-  std::vector<Row> rows;
+  Rows rows;
+  if (base) rows.base_bytes = base->file_bytes();
   for (const auto& path : a.models) {
     const Model model = Model::open(path);
     Row row{path, model.file_bytes(), {}, {}};
@@ -47,14 +53,14 @@ std::vector<Row> run(const EvalArguments& a) {
     } else {
       row.result = evaluate(model, text, options, terminal_progress());
     }
-    rows.push_back(std::move(row));
+    rows.models.push_back(std::move(row));
   }
   return rows;
 }
 
-std::string as_json(const EvalArguments& a, const std::vector<Row>& rows) {
+std::string as_json(const EvalArguments& a, const Rows& rows) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
-  for (const Row& row : rows) {
+  for (const Row& row : rows.models) {
     nlohmann::ordered_json item = {{"model", row.path}, {"file_bytes", row.file_bytes}, {"text", a.text}};
     if (row.divergence) item["against"] = a.against;
     item.update(nlohmann::ordered_json::parse(row.divergence ? report::to_json(Comparison{row.result, *row.divergence})
@@ -67,10 +73,11 @@ std::string as_json(const EvalArguments& a, const std::vector<Row>& rows) {
 std::string share(const Interval& i) { return report::plus_minus(100 * i.mean, 100 * i.half_width, 2); }
 
 // Several models side by side; the base, where there is one, is the first row.
-std::string as_table(const EvalArguments& a, const std::vector<Row>& rows) {
+std::string as_table(const EvalArguments& a, const Rows& rows) {
+  const Row& first = rows.models[0];
   report::Table table;
   table.columns = {{"model", false}, {"size", true}, {"perplexity", true}, {"bits per byte", true}};
-  if (rows[0].divergence)
+  if (first.divergence)
     for (const char* title : {"KL divergence", "same top token %", "RMS delta p %"})
       table.columns.push_back({title, true});
   const auto add = [&](const std::string& path, const std::string& size, const EvalResult& r, const Divergence* d) {
@@ -84,11 +91,10 @@ std::string as_table(const EvalArguments& a, const std::vector<Row>& rows) {
     cells.resize(table.columns.size());
     table.rows.push_back(std::move(cells));
   };
-  if (rows[0].divergence)
-    add(a.against, report::human_bytes(Model::open(a.against).file_bytes()), rows[0].divergence->base, nullptr);
-  for (const Row& row : rows)
+  if (first.divergence) add(a.against, report::human_bytes(rows.base_bytes), first.divergence->base, nullptr);
+  for (const Row& row : rows.models)
     add(row.path, report::human_bytes(row.file_bytes), row.result, row.divergence ? &*row.divergence : nullptr);
-  return report::text_table(table) + "\n" + rows[0].result.protocol + ": " + rows[0].result.conditions + "\n";
+  return report::text_table(table) + "\n" + first.result.protocol + ": " + first.result.conditions + "\n";
 }
 
 void set_up(CLI::App& app) {
@@ -104,12 +110,13 @@ void set_up(CLI::App& app) {
   add_threads(app);
   app.callback([a] {
     protocol_or_throw(a->protocol);
-    const std::vector<Row> rows = run(*a);
+    const Rows rows = run(*a);
     terminal_progress().end();
     if (a->json) return print(as_json(*a, rows));
-    if (rows.size() > 1) return print(as_table(*a, rows));
-    print(rows[0].divergence ? report::comparison_text(Comparison{rows[0].result, *rows[0].divergence})
-                             : report::eval_text(rows[0].result));
+    if (rows.models.size() > 1) return print(as_table(*a, rows));
+    const Row& only = rows.models[0];
+    print(only.divergence ? report::comparison_text(Comparison{only.result, *only.divergence})
+                          : report::eval_text(only.result));
   });
 }
 

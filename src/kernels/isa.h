@@ -2,14 +2,8 @@
 // (scalar, avx2). Kernels are written once, in NAME.inc, against 8-wide vectors of the compiler; NAME.cpp
 // includes that text once per instruction set:
 //
-//   #define PITH_ISA scalar
-//   #include "kernels/NAME.inc"     // namespace pith::kernels::PITH_ISA { ... }
-//   #undef PITH_ISA
-//   PITH_BEGIN_AVX2
-//   #define PITH_ISA avx2
-//   #include "kernels/NAME.inc"
-//   #undef PITH_ISA
-//   PITH_END_TARGET
+//   #define PITH_KERNEL "kernels/NAME.inc"     // namespace pith::kernels::PITH_ISA { ... }
+//   #include "kernels/per_isa.inc"
 //
 // No standard library templates inside: they would be emitted with the wider instruction set and could be
 // picked by the linker for the whole program. Products are not contracted into FMA unless a kernel says so,

@@ -1,33 +1,10 @@
 #include "kernels/kquant.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-#include "core/half.h"
-
-#define PITH_ISA scalar
-#include "kernels/kquant.inc"
-#undef PITH_ISA
-
-#if defined(__x86_64__)
-PITH_BEGIN_AVX2
-#define PITH_ISA avx2
-#define PITH_WITH_AVX2
-#include "kernels/kquant.inc"
-#undef PITH_WITH_AVX2
-#undef PITH_ISA
-PITH_END_TARGET
-#endif
+#define PITH_KERNEL "kernels/kquant.inc"
+#include "kernels/per_isa.inc"
 
 namespace pith::kernels {
 
-const KquantKernels& kquant_kernels(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::avx2) return avx2::kKquantTable;
-#endif
-  (void)isa;
-  return scalar::kKquantTable;
-}
+const KquantKernels& kquant_kernels([[maybe_unused]] Isa isa) { return PITH_PICK(isa, kKquantTable); }
 
 }  // namespace pith::kernels

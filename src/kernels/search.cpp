@@ -1,33 +1,10 @@
 #include "kernels/search.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-#include "core/half.h"
-
-#define PITH_ISA scalar
-#include "kernels/search.inc"
-#undef PITH_ISA
-
-#if defined(__x86_64__)
-PITH_BEGIN_AVX2
-#define PITH_ISA avx2
-#define PITH_WITH_AVX2
-#include "kernels/search.inc"
-#undef PITH_WITH_AVX2
-#undef PITH_ISA
-PITH_END_TARGET
-#endif
+#define PITH_KERNEL "kernels/search.inc"
+#include "kernels/per_isa.inc"
 
 namespace pith::kernels {
 
-const SearchKernels& search_kernels(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::avx2) return avx2::kTable;
-#endif
-  (void)isa;
-  return scalar::kTable;
-}
+const SearchKernels& search_kernels([[maybe_unused]] Isa isa) { return PITH_PICK(isa, kTable); }
 
 }  // namespace pith::kernels
