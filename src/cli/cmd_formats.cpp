@@ -8,8 +8,12 @@ namespace pith::cli {
 
 static void set_up(CLI::App& app) {
   auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "machine-readable output");
-  app.callback([json] { print(*json ? report::formats_json() : report::formats_text()); });
+  auto markdown = std::make_shared<bool>(false);
+  auto* json_flag = app.add_flag("--json", *json, "machine-readable output");
+  app.add_flag("--markdown", *markdown, "as a table for documents")->excludes(json_flag);
+  app.callback([json, markdown] {
+    print(*json ? report::formats_json() : *markdown ? report::formats_markdown() : report::formats_text());
+  });
 }
 
 extern const Command formats_command;

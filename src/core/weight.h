@@ -2,6 +2,7 @@
 // compose, and the forward pass never sees a format.
 #pragma once
 #include <variant>
+#include <vector>
 
 #include "core/buffer.h"
 
@@ -20,6 +21,24 @@ struct Encoded {
   Buffer owned;
 };
 
-using Weight = std::variant<Encoded>;
+enum class SparseLayout { bitmask, two_of_four };
+
+// A matrix (rows, cols) of which only the kept values are stored; layouts: formats/sparse.h. Ownership as above.
+struct Sparse {
+  SparseLayout layout = SparseLayout::bitmask;
+  dim rows = 0;
+  dim cols = 0;
+  Encoded values;                            // bitmask: (1, kept); two_of_four: (rows, cols / 2)
+  const std::byte* positions = nullptr;      // of the kept values in each row
+  const std::int64_t* row_starts = nullptr;  // bitmask: where each row's values begin, and their number: (rows + 1)
+  Buffer owned;
+};
+
+// The sum of matrices of one shape, e.g. quantized values and outliers apart. At least one.
+struct Sum {
+  std::vector<std::variant<Encoded, Sparse>> parts;
+};
+
+using Weight = std::variant<Encoded, Sparse, Sum>;
 
 }  // namespace pith

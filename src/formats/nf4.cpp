@@ -19,31 +19,56 @@ float load_f32(const std::byte* p) {
 }
 void store_f32(std::byte* p, float v) { std::memcpy(p, &v, sizeof v); }
 
+// The values of the codes, and the same in ascending order with their codes. Of a value that two codes stand for the
+// first code is taken.
+struct Table {
+  const float* value;
+  float ascending[16];
+  std::uint8_t code[16];
+};
+
+constexpr Table table_of(const float* value) {
+  Table t{value, {}, {}};
+  for (int c = 0; c < 16; ++c) {
+    int at = c;
+    for (; at > 0 && t.ascending[at - 1] > value[c]; --at) {
+      t.ascending[at] = t.ascending[at - 1];
+      t.code[at] = t.code[at - 1];
+    }
+    t.ascending[at] = value[c];
+    t.code[at] = at > 0 && t.ascending[at - 1] == value[c] ? t.code[at - 1] : std::uint8_t(c);
+  }
+  return t;
+}
+constexpr Table kNf4 = table_of(kNf4Table), kFp4 = table_of(kFp4Table);
+
 // Codes of n <= 64 values.
-void nf4_codes(const float* x, dim n, float scale, std::uint8_t* out) {
+void nearest_codes(const Table& t, const float* x, dim n, float scale, std::uint8_t* out) {
   const float used = usable_scale(std::fabs(scale)) == 0 ? 0.0f : scale;
   const dim whole = n & ~dim(7);
-  kernels::search_kernels().table_codes(x, whole, used, kNf4Table, out);
-  if (whole == n) return;
-  float eight[8] = {};
-  std::uint8_t codes[8];
-  std::copy(x + whole, x + n, eight);
-  kernels::search_kernels().table_codes(eight, 8, used, kNf4Table, codes);
-  std::copy(codes, codes + (n - whole), out + whole);
+  kernels::search_kernels().table_codes(x, whole, used, t.ascending, out);
+  if (whole < n) {
+    float eight[8] = {};
+    std::uint8_t codes[8];
+    std::copy(x + whole, x + n, eight);
+    kernels::search_kernels().table_codes(eight, 8, used, t.ascending, codes);
+    std::copy(codes, codes + (n - whole), out + whole);
+  }
+  for (dim i = 0; i < n; ++i) out[i] = t.code[out[i]];
 }
 
-std::uint8_t nf4_code(float scale, float value) {
+std::uint8_t nearest_code(const Table& t, float scale, float value) {
   std::uint8_t code;
-  nf4_codes(&value, 1, scale, &code);
+  nearest_codes(t, &value, 1, scale, &code);
   return code;
 }
 
-float nf4_scale(const float* x, const float* w, dim n, const kernels::SearchPlan& plan) {
+float best_scale(const Table& t, const float* x, const float* w, dim n, const kernels::SearchPlan& plan) {
   float y[kNf4Block];
   return search_scale({x, w, n, 1.0f}, plan, y, [&](float scale, float* out) {
     std::uint8_t codes[kNf4Block];
-    nf4_codes(x, n, scale, codes);
-    for (dim i = 0; i < n; ++i) out[i] = kNf4Table[codes[i]] * scale;
+    nearest_codes(t, x, n, scale, codes);
+    for (dim i = 0; i < n; ++i) out[i] = t.value[codes[i]] * scale;
   });
 }
 
@@ -55,9 +80,9 @@ void set_high_first(std::byte* bytes, dim j, std::uint8_t code) {
   std::byte& b = bytes[j / 2];
   b = j % 2 ? (b & std::byte{0xf0}) | std::byte(code) : (b & std::byte{0x0f}) | std::byte(code << 4);
 }
-void decode_high_first(const std::byte* in, dim n, float scale, float* out) {
+void decode_high_first(const Table& t, const std::byte* in, dim n, float scale, float* out) {
   float values[16];
-  for (int c = 0; c < 16; ++c) values[c] = kNf4Table[c] * scale;
+  for (int c = 0; c < 16; ++c) values[c] = t.value[c] * scale;
   for (dim i = 0; i + 1 < n; i += 2) {
     const auto b = std::to_integer<unsigned>(in[i / 2]);
     out[i] = values[b >> 4];
@@ -66,7 +91,8 @@ void decode_high_first(const std::byte* in, dim n, float scale, float* out) {
   if (n % 2) out[n - 1] = values[std::to_integer<unsigned>(in[n / 2]) >> 4];
 }
 
-struct Nf4 {
+template <const Table& T>
+struct Blocks {
   static constexpr dim kBlock = kNf4Block, kBytes = 36;
   using Grid = float;
 
@@ -74,17 +100,17 @@ struct Nf4 {
     return plan_of(r, weighted, kEffort, kEffort);
   }
   static Grid search(const float* x, const float* w, const kernels::SearchPlan& plan) {
-    return nf4_scale(x, w, kBlock, plan);
+    return best_scale(T, x, w, kBlock, plan);
   }
   static void store(Grid d, std::byte* block) { store_f32(block, d); }
   static Grid load(const std::byte* block) { return load_f32(block); }
-  static void codes(const float* x, Grid d, std::uint8_t* out) { nf4_codes(x, kBlock, d, out); }
-  static std::uint8_t code(Grid d, float value) { return nf4_code(d, value); }
+  static void codes(const float* x, Grid d, std::uint8_t* out) { nearest_codes(T, x, kBlock, d, out); }
+  static std::uint8_t code(Grid d, float value) { return nearest_code(T, d, value); }
   static void pack(const std::uint8_t* codes, std::byte* block) { pack_high_first(codes, kBlock, block + 4); }
   static void set(std::byte* block, dim j, std::uint8_t code) { set_high_first(block + 4, j, code); }
-  static float value(Grid d, std::uint8_t code) { return kNf4Table[code] * d; }
+  static float value(Grid d, std::uint8_t code) { return T.value[code] * d; }
   static void decode_row(const std::byte* in, dim n, float* out) {
-    for (dim i = 0; i < n; i += kBlock, in += kBytes) decode_high_first(in + 4, kBlock, load_f32(in), out + i);
+    for (dim i = 0; i < n; i += kBlock, in += kBytes) decode_high_first(T, in + 4, kBlock, load_f32(in), out + i);
   }
 };
 
@@ -127,7 +153,8 @@ dim dq_bytes(const Format&, dim n) { return nf4_dq_layout(n).bytes; }
 void decode_dq(const Format&, const std::byte* in, dim n, float* out) {
   const auto at = nf4_dq_layout(n);
   for (dim b = 0; b < at.blocks; ++b)
-    decode_high_first(in + at.codes + b * kNf4Block / 2, length_of(b, n), block_scale(at, in, b), out + b * kNf4Block);
+    decode_high_first(kNf4, in + at.codes + b * kNf4Block / 2, length_of(b, n), block_scale(at, in, b),
+                      out + b * kNf4Block);
 }
 
 void store_scales(const Nf4DqLayout& at, const std::vector<float>& scales, std::byte* row) {
@@ -155,7 +182,7 @@ void fit_dq(const Format&, const float* x, const float* importance, dim n, const
   std::vector<float> scales(static_cast<std::size_t>(at.blocks));
   for (dim b = 0; b < at.blocks; ++b) {
     const dim i = b * kNf4Block;
-    scales[std::size_t(b)] = nf4_scale(x + i, importance ? importance + i : nullptr, length_of(b, n), plan);
+    scales[std::size_t(b)] = best_scale(kNf4, x + i, importance ? importance + i : nullptr, length_of(b, n), plan);
   }
   store_scales(at, scales, row);
 }
@@ -166,7 +193,7 @@ void encode_dq(const Format& f, const float* x, const float* importance, dim n, 
   std::uint8_t codes[kNf4Block];
   for (dim b = 0; b < at.blocks; ++b) {
     const dim count = length_of(b, n);
-    nf4_codes(x + b * kNf4Block, count, block_scale(at, row, b), codes);
+    nearest_codes(kNf4, x + b * kNf4Block, count, block_scale(at, row, b), codes);
     pack_high_first(codes, count, row + at.codes + b * kNf4Block / 2);
   }
 }
@@ -174,7 +201,7 @@ void encode_dq(const Format& f, const float* x, const float* importance, dim n, 
 float put_dq(const Format&, std::byte* row, dim n, dim j, float value) {
   const auto at = nf4_dq_layout(n);
   const float scale = block_scale(at, row, j / kNf4Block);
-  const std::uint8_t code = nf4_code(scale, value);
+  const std::uint8_t code = nearest_code(kNf4, scale, value);
   set_high_first(row + at.codes, j, code);
   return kNf4Table[code] * scale;
 }
@@ -198,8 +225,10 @@ std::span<const float, 256> nf4_scale_map() {
   return map;
 }
 
-extern const Format format_nf4_b64 =
-    BlockCodec<Nf4>::format("nf4_b64", "4-bit NormalFloat codes, one scale per 64; bitsandbytes", "nf4_b64_dq", -1);
+extern const Format format_nf4_b64 = BlockCodec<Blocks<kNf4>>::format(
+    "nf4_b64", "4-bit NormalFloat codes, one scale per 64; bitsandbytes", "nf4_b64_dq", -1);
+extern const Format format_fp4_b64 =
+    BlockCodec<Blocks<kFp4>>::format("fp4_b64", "4-bit float codes, one scale per 64; bitsandbytes", "nf4_b64_dq", -1);
 extern const Format format_nf4_b64_dq = {"nf4_b64_dq",
                                          "4-bit NormalFloat codes, 8-bit scales per 64; bitsandbytes",
                                          0,

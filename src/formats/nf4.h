@@ -1,7 +1,7 @@
-// The two formats of 4-bit NormalFloat codes (QLoRA, arXiv:2305.14314), as bitsandbytes has them. Of each pair of
-// values the first is the high nibble of its byte.
-//   nf4_b64, per 64 values:  0            4          36          value = table[code] * absmax
-//                            | absmax f32 | 32 bytes |
+// The formats of 4-bit codes into one table, as bitsandbytes has them: NormalFloat (QLoRA, arXiv:2305.14314) and its
+// FP4. Of each pair of values the first is the high nibble of its byte.
+//   nf4_b64, fp4_b64,        0            4          36          value = table[code] * absmax
+//   per 64 values:           | absmax f32 | 32 bytes |
 //   nf4_b64_dq, per row:     | offset f32 | nested f32 per 256 blocks | q u8 per block | codes, 2 a byte |
 //                            absmax of block b = scale_map[q[b]] * nested[b / 256] + offset
 // A row of nf4_b64_dq may have any length: its last block, last group of 256 blocks and last byte may be shorter. Rows
@@ -29,6 +29,10 @@ inline constexpr float kNf4Table[16] = {-1.0f,
                                         0.5626170039176941f,
                                         0.7229568362236023f,
                                         1.0f};
+// Bit 3 is the sign; the magnitudes are twelfths of 0, 1/16, 8, 12, 4, 6, 2, 3.
+inline constexpr float kFp4Table[16] = {0.0f,       0.0625f / 12, 8.0f / 12,  1.0f,          4.0f / 12,  6.0f / 12,
+                                        2.0f / 12,  3.0f / 12,    -0.0f,      -0.0625f / 12, -8.0f / 12, -1.0f,
+                                        -4.0f / 12, -0.5f,        -2.0f / 12, -3.0f / 12};
 inline constexpr dim kNf4Block = 64, kNf4Group = 256;
 
 // Where the parts of an nf4_b64_dq row of n values begin.

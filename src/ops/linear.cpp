@@ -17,29 +17,40 @@ constexpr dim kPanelBytes = dim(4) << 20;  // of packed weights; stays in the sh
 // Rows of x: this many of them by kGemmDepth stay in a core's cache beside a packed group.
 constexpr dim kRowBlock = 258;
 
-// Rows of f32 that need no widening; null when they must be decoded.
-const float* plain_row(const Encoded& w, dim row) {
-  if (w.format != &f32_format()) return nullptr;
-  const std::byte* p = w.data + row * w.cols * dim(sizeof(float));
-  if (reinterpret_cast<std::uintptr_t>(p) % alignof(float) != 0) return nullptr;
-  return reinterpret_cast<const float*>(p);
-}
+// The rows of a weight in f32.
+class Rows {
+ public:
+  explicit Rows(const Weight& weight)
+      : rows(weight_rows(weight)), cols(weight_cols(weight)), weight_(weight), plain_(plain_of(weight)) {}
 
-void decode_row(const Encoded& w, dim row_bytes_each, dim row, float* out) {
-  w.format->decode(*w.format, w.data + row * row_bytes_each, w.cols, out);
-}
+  // The row where it lies if it needs no widening, else widened into scratch. scratch, more: cols floats each.
+  const float* at(dim row, float* scratch, float* more) const {
+    if (plain_) return plain_ + row * cols;
+    decode_weight_row(weight_, row, scratch, more);
+    return scratch;
+  }
+  bool plain() const { return plain_ != nullptr; }
 
-void few_rows(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
-  const dim row_size = row_bytes(*w.format, w.cols);
-  ws.widened.reserve(num_threads() * w.cols * dim(sizeof(float)));
+  const dim rows, cols;
+
+ private:
+  static const float* plain_of(const Weight& weight) {
+    const auto* e = std::get_if<Encoded>(&weight);
+    if (!e || e->format != &f32_format() || reinterpret_cast<std::uintptr_t>(e->data) % alignof(float) != 0)
+      return nullptr;
+    return reinterpret_cast<const float*>(e->data);
+  }
+
+  const Weight& weight_;
+  const float* plain_;
+};
+
+void few_rows(const Rows& w, const LinearCall& c, LinearWorkspace& ws) {
+  ws.widened.reserve(num_threads() * 2 * w.cols * dim(sizeof(float)));
   parallel_parts(w.rows, grain_of(w.cols * c.n), [&](dim part, dim begin, dim end) {
-    float* scratch = ws.widened.as<float>() + part * w.cols;
+    float* scratch = ws.widened.as<float>() + part * 2 * w.cols;
     for (dim r = begin; r < end; ++r) {
-      const float* row = plain_row(w, r);
-      if (!row) {
-        decode_row(w, row_size, r, scratch);
-        row = scratch;
-      }
+      const float* row = w.at(r, scratch, scratch + w.cols);
       const float bias = c.bias ? c.bias[r] : 0.0f;
       for (dim i = 0; i < c.n; ++i) {
         float* y = c.y + i * c.y_stride + r;
@@ -51,20 +62,19 @@ void few_rows(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
 }
 
 // Packs rows [first, first + count) into groups of 16, each (cols, 16).
-void pack_panel(const Encoded& w, dim first, dim count, LinearWorkspace& ws) {
-  const dim row_size = row_bytes(*w.format, w.cols);
-  ws.widened.reserve(num_threads() * kGemmWidth * w.cols * dim(sizeof(float)));
+void pack_panel(const Rows& w, dim first, dim count, LinearWorkspace& ws) {
+  constexpr dim kScratchRows = kGemmWidth + 1;
+  ws.widened.reserve(num_threads() * kScratchRows * w.cols * dim(sizeof(float)));
   parallel_parts((count + kGemmWidth - 1) / kGemmWidth, grain_of(kGemmWidth * w.cols),
                  [&](dim part, dim begin, dim end) {
-                   float* scratch = ws.widened.as<float>() + part * kGemmWidth * w.cols;
+                   float* scratch = ws.widened.as<float>() + part * kScratchRows * w.cols;
                    for (dim g = begin; g < end; ++g) {
                      const dim row = first + g * kGemmWidth;
                      const dim rows = std::min(kGemmWidth, first + count - row);
-                     const float* source = plain_row(w, row);
-                     if (!source) {
-                       for (dim r = 0; r < rows; ++r) decode_row(w, row_size, row + r, scratch + r * w.cols);
-                       source = scratch;
-                     }
+                     const float* source = w.plain() ? w.at(row, nullptr, nullptr) : scratch;
+                     if (!w.plain())
+                       for (dim r = 0; r < rows; ++r)
+                         w.at(row + r, scratch + r * w.cols, scratch + kGemmWidth * w.cols);
                      pack_group(source, w.cols, rows, w.cols, ws.packed.as<float>() + g * kGemmWidth * w.cols);
                    }
                  });
@@ -106,7 +116,7 @@ void multiply_panel(const LinearCall& c, dim cols, dim first, dim count, const f
   });
 }
 
-void many_rows(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) {
+void many_rows(const Rows& w, const LinearCall& c, LinearWorkspace& ws) {
   const dim group_bytes = kGemmWidth * w.cols * dim(sizeof(float));
   const dim panel_groups = std::clamp<dim>(kPanelBytes / group_bytes, num_threads(), 1 << 12);
   const dim panel = std::min((w.rows + kGemmWidth - 1) / kGemmWidth, panel_groups) * kGemmWidth;
@@ -139,16 +149,14 @@ void many_rows_bf16(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) 
 void linear(const LinearCall& call, LinearWorkspace& workspace) {
   PITH_CHECK(call.weight && call.x && call.y);
   if (call.n == 0) return;
-  const Encoded& w = std::get<Encoded>(*call.weight);
+  const Rows w(*call.weight);
+  const auto* encoded = std::get_if<Encoded>(call.weight);
   if (call.n < kFewRows)
     few_rows(w, call, workspace);
-  else if (w.format == &bf16_format() && has_bf16_products())
-    many_rows_bf16(w, call, workspace);
+  else if (encoded && encoded->format == &bf16_format() && has_bf16_products())
+    many_rows_bf16(*encoded, call, workspace);
   else
     many_rows(w, call, workspace);
 }
-
-dim weight_rows(const Weight& weight) { return std::get<Encoded>(weight).rows; }
-dim weight_cols(const Weight& weight) { return std::get<Encoded>(weight).cols; }
 
 }  // namespace pith

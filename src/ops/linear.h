@@ -1,14 +1,15 @@
-// y = x W^T + bias for a weight in any format. Many rows: panels of the weight are widened and packed, then
-// multiplied. Few rows (decode): one pass over the encoded weight. Same bits for any number of threads.
+// y = x W^T + bias for a weight of any kind. Many rows: panels of the weight are widened and packed, then
+// multiplied. Few rows (decode): one pass over the stored weight. Same bits for any number of threads.
 #pragma once
 #include "core/weight.h"
+#include "formats/sparse.h"  // weight_rows, weight_cols
 
 namespace pith {
 
 // Scratch memory, reused from call to call; independent of the model's size.
 struct LinearWorkspace {
   Buffer packed;   // one panel, packed
-  Buffer widened;  // per thread: 16 rows in f32
+  Buffer widened;  // per thread: 17 rows in f32
   dim size_bytes() const { return packed.size_bytes() + widened.size_bytes(); }
 };
 
@@ -22,8 +23,5 @@ struct LinearCall {
   bool add = false;  // y += instead of y =
 };
 void linear(const LinearCall& call, LinearWorkspace& workspace);
-
-dim weight_rows(const Weight& weight);
-dim weight_cols(const Weight& weight);
 
 }  // namespace pith

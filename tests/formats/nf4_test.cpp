@@ -55,6 +55,21 @@ TEST(Nf4, EachCodeIsItsOwnNearest) {
   for (std::size_t i = 0; i < 64; ++i) EXPECT_NEAR(y[i], x[i], 3e-6);
 }
 
+TEST(Fp4, EveryCode) {
+  // Twelfths by code: 0, 1/16, 8, 12, 4, 6, 2, 3, then the negatives.
+  const float twelfths[16] = {0, 0.0625f, 8, 12, 4, 6, 2, 3, 0, -0.0625f, -8, -12, -4, -6, -2, -3};
+  std::vector<float> x(64);
+  for (std::size_t i = 0; i < 64; ++i) x[i] = twelfths[i % 16];
+  const Format& f = format_or_throw("fp4_b64");
+  const auto row = encoded(f, x);
+  for (int i = 0; i < 8; ++i) {
+    const int second = 2 * i + 1, first = 2 * i == 8 ? 0 : 2 * i;  // of the two zeros the first
+    EXPECT_EQ(int(row[std::size_t(4 + i)]), first << 4 | second) << i;
+  }
+  const auto y = decoded(f, row, 64);
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_NEAR(y[i], x[i], 1e-6);
+}
+
 TEST(Nf4, TheScaleMapIsTheSignedDynamicType) {
   const auto map = nf4_scale_map();
   for (std::size_t i = 1; i < 256; ++i) EXPECT_LT(map[i - 1], map[i]);

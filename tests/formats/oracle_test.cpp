@@ -61,6 +61,7 @@ const Oracle kOracles[] = {
     {"int8_g128_sym", Kind::minmax, 4.169e-5, .03},  // 43.8 dB
     {"nf4_b64", Kind::minmax, .00845},
     {"nf4_b64_dq", Kind::minmax, .00845},
+    {"fp4_b64", Kind::minmax, .01488},
     {"mxfp4", Kind::minmax, .01322},
     {"nvfp4_row", Kind::minmax, .00903},
     {"mxfp6_e2m3", Kind::minmax, .00081},

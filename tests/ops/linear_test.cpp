@@ -75,6 +75,56 @@ INSTANTIATE_TEST_SUITE_P(Shapes, LinearTest,
                                          Case{"bf16", 80, 96, 3}, Case{"bf16", 80, 96, 20}, Case{"f16", 17, 33, 64},
                                          Case{"q8_0", 48, 64, 5}, Case{"q8_0", 48, 64, 12}));
 
+// What is not stored counts as 0: the same bits as from the dense matrix.
+TEST(Linear, SparseEqualsDense) {
+  const dim rows = 37, cols = 88;
+  for (const bool two_of_four : {false, true}) {
+    auto values = normals(rows * cols, 1);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (two_of_four ? i % 4 == 1 || i % 4 == i / 4 % 2 * 3 : i % 3 > 0) values[i] = 0;
+    const Weight dense = encoded(f32_format(), values, rows, cols);
+    const Weight sparse = two_of_four ? Weight(make_two_of_four(values.data(), rows, cols, f32_format()))
+                                      : Weight(make_bitmask(values.data(), rows, cols, f32_format()));
+    EXPECT_LT(weight_bytes(sparse), weight_bytes(dense) * (two_of_four ? .6 : .4));
+    for (const dim n : {1, 5, 40}) {
+      const auto x = normals(n * cols, 2), bias = normals(rows, 3);
+      std::vector<float> a(std::size_t(n * rows)), b(a.size());
+      LinearWorkspace workspace;
+      linear({&dense, bias.data(), x.data(), n, a.data(), rows}, workspace);
+      linear({&sparse, bias.data(), x.data(), n, b.data(), rows}, workspace);
+      EXPECT_EQ(a, b) << n;
+    }
+  }
+}
+
+TEST(Linear, SumOfQuantizedAndOutliers) {
+  const dim rows = 20, cols = 96;
+  auto values = normals(rows * cols, 1);
+  std::vector<float> outliers(values.size(), 0.0f);
+  for (std::size_t i = 0; i < values.size(); i += 50) outliers[i] = 100, values[i] = 0;
+  Sum sum;
+  sum.parts.emplace_back(std::get<Encoded>(encoded(format_or_throw("q8_0"), values, rows, cols)));
+  sum.parts.emplace_back(make_bitmask(outliers.data(), rows, cols, f16_format()));
+  const Weight weight = std::move(sum);
+  EXPECT_EQ(weight_rows(weight), rows);
+  EXPECT_EQ(weight_cols(weight), cols);
+  for (const dim n : {2, 33}) {
+    const auto x = normals(n * cols, 2);
+    std::vector<float> y(std::size_t(n * rows));
+    LinearWorkspace workspace;
+    linear({&weight, nullptr, x.data(), n, y.data(), rows}, workspace);
+    for (dim i = 0; i < n; ++i)
+      for (dim r = 0; r < rows; ++r) {
+        double expected = 0;
+        for (dim k = 0; k < cols; ++k)
+          expected += double(x[std::size_t(i * cols + k)]) *
+                      (double(values[std::size_t(r * cols + k)]) + double(outliers[std::size_t(r * cols + k)]));
+        // 8-bit steps are about 3 / 127: each of 96 products is off by a third of that at most.
+        ASSERT_NEAR(y[std::size_t(i * rows + r)], expected, 0.4) << i << ", " << r;
+      }
+  }
+}
+
 TEST(Linear, SameBitsForAnyThreadsAndManyPanels) {
   const dim rows = 700, cols = 1700, n = 50;  // more than one panel of 4 MiB
   const Weight weight = encoded(f32_format(), normals(rows * cols, 1), rows, cols);

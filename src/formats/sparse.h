@@ -1,0 +1,36 @@
+// Sparse matrices in two layouts, and the rows of any weight.
+//   bitmask      positions: per row ceil(cols / 8) bytes, bit c % 8 of byte c / 8 set where column c is kept.
+//                values: those of all rows one after another in f32, f16 or bf16.
+//   two_of_four  two of each four neighbouring columns are kept (cols is a multiple of 4).
+//                positions: per four columns 4 bits, the first kept place in the lower two and the second above it;
+//                the even four in the low half of its byte, per row ceil(cols / 8) bytes.
+//                values: a matrix (rows, cols / 2) in any format.
+#pragma once
+#include "core/weight.h"
+#include "formats/format.h"
+
+namespace pith {
+
+// From a dense matrix (rows, cols): its zeros are dropped. Throw Error(input) where the format or shape does not suit.
+Sparse make_bitmask(const float* dense, dim rows, dim cols, const Format& values);
+// Also where four neighbours have more than two values that are not 0. Of fewer, zeros are kept.
+Sparse make_two_of_four(const float* dense, dim rows, dim cols, const Format& values);
+
+// Throws Error(input) naming `where` unless positions, row starts and values agree: for what comes from files. The
+// sizes of the memory pointed to are the caller's to check (sparse_sizes).
+void check_sparse(const Sparse& sparse, std::string_view where);
+
+struct SparseSizes {  // bytes
+  dim positions = 0, row_starts = 0, values = 0;
+  dim total() const { return positions + row_starts + values; }
+};
+SparseSizes sparse_sizes(const Sparse& sparse);
+
+dim weight_rows(const Weight& weight);
+dim weight_cols(const Weight& weight);
+dim weight_bytes(const Weight& weight);
+
+// Row `row` as cols floats. scratch: cols floats where the weight is a sum, else it may be null.
+void decode_weight_row(const Weight& weight, dim row, float* out, float* scratch);
+
+}  // namespace pith
