@@ -43,9 +43,12 @@ struct Format {
   void (*encode)(const Format&, const float* x, const float* importance, dim n, const RangeSearch&, std::byte* out);
   // For error-feedback solvers, on one block (block == 0: on the row) of n values: `fit` stores the
   // scales for x (codes unspecified); `put` stores the code nearest to `value` as element j on those
-  // scales and returns what it decodes to.
+  // scales and returns what it decodes to. Where one code stands for several values (`joint` > 1), `fit` stores the
+  // codes nearest to x too, and `put` moves element j as far as a code exists that leaves the others as they are,
+  // which is seldom: column by column such a format is close to what `encode` alone gives.
   void (*fit)(const Format&, const float* x, const float* importance, dim n, const RangeSearch&, std::byte* block);
   float (*put)(const Format&, std::byte* block, dim n, dim j, float value);
+  dim joint = 1;  // neighbouring values that share a code
 };
 
 inline dim row_bytes(const Format& f, dim cols) { return f.bytes_of(f, cols); }

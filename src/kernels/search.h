@@ -35,11 +35,14 @@ struct SearchKernels {
   float (*table_scale)(const float* x, const float* w, dim n, const float* table, const SearchPlan&);
   // value = E2M1 * 2^exponent for the 16 codes of OCP MXFP4; the exponent in [-127, 127].
   int (*mx_exponent)(const float* x, const float* w, dim n, const SearchPlan&);
+  // value = E2M1 * the UE4M3 of the code in [0, 126] that comes back; 16 values.
+  int (*fp4_scale)(const float* x, const float* w, const SearchPlan&);
 
   // code - low for the code in [low, top] nearest to (x - min) / scale.
   void (*codes)(const float* x, dim n, float scale, float min, int low, int top, std::uint8_t* out);
   void (*table_codes)(const float* x, dim n, float scale, const float* table, std::uint8_t* out);
   void (*mx_codes)(const float* x, dim n, int exponent, std::uint8_t* out);  // sign in bit 3
+  void (*fp4_codes)(const float* x, int scale, std::uint8_t* out);           // 16 values; sign in bit 3
 
   // The sum of w * |unit * (x - y)|^p, to compare candidates by: weights are first divided by their largest. `unit`
   // is to bring unit * (x - y) near [-1, 1].

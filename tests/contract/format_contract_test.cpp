@@ -22,6 +22,7 @@ using Kind = RangeSearch::Kind;
 float step_of(const Format& f) {
   const auto has = [&](std::string_view part) { return f.name.find(part) != f.name.npos; };
   if (f.name == "mxfp4") return 1.0f / 5;
+  if (f.name == "nvfp4") return 1.0f / 20;
   if (f.name == "nvfp4_row") return 1.0f / 16;  // the scale itself is such a float
   if (!has("mxfp") && !has("_cast")) return 0;
   return has("e4m3") || has("e2m3") ? 1.0f / 16 : 1.0f / 8;
@@ -70,8 +71,8 @@ TEST_P(FormatContract, ZeroesStayExact) {
 }
 
 TEST_P(FormatContract, ConstantsStayClose) {
-  // A scale or minimum in float16 is within 2^-11; a power of two with steps of E2M1 is within 1 / 5, and a table
-  // whose largest neighbours are 89 and 113 hits its ends.
+  // A scale or minimum in float16 is within 2^-11; a power of two with steps of E2M1 is within 1 / 5, an E4M3 with
+  // them within 1 / 20, and a table whose largest neighbours are 89 and 113 hits its ends.
   for (const float c : {1.0f, -0.37f, 250.0f}) {
     const Values y = decode(encode(Values(kCols, c)));
     const float tolerance = std::max(step_of(f), 0.01f);

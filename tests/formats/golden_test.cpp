@@ -79,7 +79,7 @@ TEST_P(Golden, EncodesNoWorseWithImportance) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, Golden,
                          testing::Values("f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl", "mxfp4",
-                                         "tq2_0", "tq1_0"),
+                                         "nvfp4", "q2_0", "q1_0", "tq2_0", "tq1_0"),
                          [](const auto& it) { return std::string(it.param); });
 
 }  // namespace
