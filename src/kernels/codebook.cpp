@@ -1,24 +1,7 @@
 #include "kernels/codebook.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-#include "core/half.h"
-
-#define PITH_ISA scalar
-#include "kernels/codebook.inc"
-#undef PITH_ISA
-
-#if defined(__x86_64__)
-PITH_BEGIN_AVX2
-#define PITH_ISA avx2
-#define PITH_WITH_AVX2
-#include "kernels/codebook.inc"
-#undef PITH_WITH_AVX2
-#undef PITH_ISA
-PITH_END_TARGET
-#endif
+#define PITH_KERNEL "kernels/codebook.inc"
+#include "kernels/per_isa.inc"
 
 namespace pith::kernels {
 
@@ -32,12 +15,6 @@ const LatticeFacts& facts_of(Lattice kind) {
   return facts[int(kind)];
 }
 
-const LatticeKernels& lattice_kernels(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::avx2) return avx2::kLatticeTable;
-#endif
-  (void)isa;
-  return scalar::kLatticeTable;
-}
+const LatticeKernels& lattice_kernels([[maybe_unused]] Isa isa) { return PITH_PICK(isa, kLatticeTable); }
 
 }  // namespace pith::kernels
