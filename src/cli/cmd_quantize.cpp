@@ -13,7 +13,6 @@ static void set_up(CLI::App& app) {
   app.add_option("--set", options->set, "an option of the method, NAME=VALUE, e.g. --set range=minmax");
   app.add_option("--importance", options->importance, "importance of the input features: a llama.cpp imatrix file");
   app.add_flag("--no-fallback", options->no_fallback, "fail where a format does not fit a shape");
-  app.add_flag("--allow-requantize", options->allow_requantize, "accept a source that is quantized already");
   app.callback([options] {
     const Model model = Model::open(options->model);
     run_job(*options, make_job(*options, model), model);

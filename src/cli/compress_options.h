@@ -13,7 +13,7 @@ class App;
 namespace pith::cli {
 
 struct CompressOptions {
-  std::string model, out, format, embed_format, to, method = "rtn", importance, max_ram, text,
+  std::string model, out, format, embed_format, to, lora, method = "rtn", importance, max_ram, text,
                                                     protocol = "llamacpp-512";
   std::vector<std::string> set, overrides;
   bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;

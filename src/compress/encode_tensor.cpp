@@ -81,7 +81,7 @@ class Strip {
 
  private:
   void encode_values(dim begin, dim end, const float* values, std::byte* out) {
-    if (task_.source.verbatim()) return task_.source.copy_encoded(begin, end, out);
+    if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
       return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out}, task_.options);
     for (dim i = 0; i < end - begin; ++i)

@@ -26,6 +26,7 @@ void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
   }
   add_number(sha, recipe.dither.on);
   add_number(sha, dim(recipe.dither.seed));
+  if (prepared.adapter) add_text(sha, sha256_of_files(prepared.adapter->files()));
   if (recipe.importance_file) add_text(sha, sha256_of_files(std::span(&*recipe.importance_file, 1)));
 }
 

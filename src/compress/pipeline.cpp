@@ -146,7 +146,7 @@ class Writer {
   }
 
   ErrorSums write(const ExportTensor& t) {
-    const SourceRows source(model_, t, recipe_.dither);
+    const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null());
     const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, prepared_.importance.find(t.source)};
     return written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
   }

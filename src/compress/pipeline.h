@@ -30,13 +30,16 @@ struct Dither {
 struct Recipe {
   std::string method = "rtn";
   std::vector<std::string> method_options;  // "name=value"
-  const Format* format = nullptr;           // for linears
-  const Format* embed_format = nullptr;     // embeddings and head; null: chosen by the format (see policy.h)
+  // For linears. Null: each quantized tensor keeps its values, in the smallest format of the container that has its
+  // grid; dense ones stay as they are.
+  const Format* format = nullptr;
+  const Format* embed_format = nullptr;  // embeddings and head; null: chosen by the format (see policy.h)
   std::vector<Override> overrides;
   bool allow_fallback = true;     // false: Error when a format does not fit a shape
   bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
   Dither dither;
   std::optional<std::filesystem::path> importance_file;  // llama.cpp imatrix
+  std::optional<std::filesystem::path> adapter;          // LoRA, merged into the weights first
 };
 
 struct RunLimits {
@@ -63,6 +66,7 @@ struct Preflight {
   dim peak_ram_bytes = 0;  // predicted
   double seconds = 0;      // predicted, from a short trial encode on the first matrix
   dim disk_free_bytes = 0;
+  std::vector<std::string> notes;  // what opening the model and checking the target have to say
 };
 
 struct TensorOutcome {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "formats/grid.h"
 
 namespace pith {
 
@@ -24,15 +25,7 @@ struct Faults {
 
 bool is_matrix(const ModelTensor& t) { return t.part == Part::weight && !t.vector; }
 
-// Integer groups of a Hugging Face folder are for the linear layers alone: readers look embeddings up as they are.
-bool holds(Container container, const Format& f, const ModelTensor& t) {
-  if (container == Container::gguf) return f.gguf_type >= 0;
-  return is_dense(f) || (f.int_group.bits > 0 && is_matrix(t) && (is_linear(t.role) || t.role == Role::lm_head));
-}
-
-std::string_view container_name(Container container) {
-  return container == Container::gguf ? "a GGUF file" : "a Hugging Face folder";
-}
+bool holds(Container container, const Format& f, const ModelTensor& t) { return misfit(container, f, t).empty(); }
 
 bool is_head_or_embedding(Role role) { return role == Role::embed || role == Role::lm_head; }
 
@@ -52,10 +45,31 @@ Wish kept(const ModelTensor& t, Container container) {
   return {&f16_format(), "kept; its own type has no place in a Hugging Face folder"};
 }
 
+// The smallest format of the container that has this tensor's grid; null when there is none.
+const Format* same_grid(const ModelTensor& t, Container container) {
+  const Format* best = nullptr;
+  const auto bytes = [&](const Format& f) { return row_bytes(f, t.weight.cols); };
+  for (const Format* f : all_formats())
+    if (moves_exactly(*t.weight.format, *f, t.weight.cols) && holds(container, *f, t) &&
+        (!best || bytes(*f) < bytes(*best)))
+      best = f;
+  return best;
+}
+
+// Where no format is asked for: values stay. Tables of lookups widen where the container has no grid for them.
+Wish unchanged(const ModelTensor& t, Container container) {
+  const Format& from = *t.weight.format;
+  if (holds(container, from, t)) return {&from, "kept"};
+  if (const Format* same = same_grid(t, container)) return {same, fmt::format("the grid of {}", from.name)};
+  if (is_dense(from)) return {&f16_format(), ""};
+  if (is_head_or_embedding(t.role)) return {&f16_format(), fmt::format("widened; no exact place for {}", from.name)};
+  return {&from, ""};  // reported as a misfit
+}
+
 const Format& default_embed_format(const Recipe& recipe, const ModelTensor& t, Container container) {
   const Format& format = *recipe.format;
   if (is_dense(format)) return format;
-  if (container == Container::hf) return is_dense(*t.weight.format) ? *t.weight.format : f16_format();
+  if (is_folder(container)) return is_dense(*t.weight.format) ? *t.weight.format : f16_format();
   constexpr dim kAnyCols = 256;
   return bits_per_weight(format, kAnyCols) < 6 ? format_or_throw("q6_k") : format;
 }
@@ -69,7 +83,10 @@ bool matches(const Override& o, const ModelTensor& t) {
 
 Wish wish_for(const ModelTensor& t, const Recipe& recipe, Container container) {
   Wish wish;
-  if (is_matrix(t) && is_linear(t.role))
+  const bool asked = is_head_or_embedding(t.role) && recipe.embed_format;
+  if (!recipe.format && !asked && is_matrix(t) && (is_linear(t.role) || is_head_or_embedding(t.role)))
+    wish = unchanged(t, container);
+  else if (is_matrix(t) && is_linear(t.role))
     wish = {recipe.format, ""};
   else if (is_matrix(t) && is_head_or_embedding(t.role))
     wish = {recipe.embed_format ? recipe.embed_format : &default_embed_format(recipe, t, container), ""};
@@ -113,16 +130,21 @@ TensorPlan plan_tensor(std::size_t index, const ModelTensor& t, const Recipe& re
     }
     plan.to = other;
     plan.why = fmt::format("{} columns are not a multiple of {}'s {}", w.cols, plan.wanted->name, plan.wanted->block);
-  }
-  if (!holds(container, *plan.to, t))
-    misfits.list.push_back(fmt::format("{}: {} has no place in {}", what, plan.to->name, container_name(container)));
+  } else if (!holds(container, *plan.to, t))
+    misfits.list.push_back(fmt::format("{}: {} has no place in {}, which takes {}", what, plan.to->name,
+                                       container_name(container), misfit(container, *plan.to, t)));
   return plan;
+}
+
+std::string_view hint_for(const Recipe& recipe) {
+  if (!recipe.format) return "these values have no exact place there; name a --format and --allow-requantize";
+  return recipe.allow_fallback ? "name another format for them" : "allow fallbacks, or name another format";
 }
 
 bool left_out(const ModelTensor& t, const Model& model, Container container) {
   if (t.role == Role::lm_head && t.part == Part::weight && model.config().tied_embeddings) return true;
   return (t.role == Role::rope_factors || t.role == Role::rope_long_factors) &&
-         container == Container::hf;  // config.json says it there
+         is_folder(container);  // config.json says it there
 }
 
 void check_overrides(const Model& model, const Recipe& recipe, Container container) {
@@ -142,11 +164,14 @@ void check_overrides(const Model& model, const Recipe& recipe, Container contain
   }
 }
 
-void check_requantization(const std::vector<TensorPlan>& plans, const Recipe& recipe) {
+void check_requantization(const std::vector<TensorPlan>& plans, const Recipe& recipe, const LoraAdapter* adapter) {
   if (recipe.allow_requantize) return;
+  const auto exact = [&](const TensorPlan& p) {
+    return moves_exactly(*p.from, *p.to, p.cols) && !(adapter && adapter->adapts(p.source));
+  };
   Faults faults;
   for (const TensorPlan& p : plans)
-    if (!is_dense(*p.from) && !is_dense(*p.to) && p.from != p.to)
+    if (!is_dense(*p.from) && !is_dense(*p.to) && !exact(p))
       faults.list.push_back(fmt::format("{} from {} to {}", p.name, p.from->name, p.to->name));
   if (!faults.list.empty())
     throw Error(Blame::input, "requantize",
@@ -161,8 +186,8 @@ bool is_dense(const Format& format) {
   return &format == &f32_format() || &format == &f16_format() || &format == &bf16_format();
 }
 
-std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe, Container container) {
-  if (!recipe.format) throw input_error("recipe", "expected a format for the linear layers, got none");
+std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe, Container container,
+                                       const LoraAdapter* adapter) {
   check_overrides(model, recipe, container);
   std::vector<TensorPlan> plans;
   Faults misfits;
@@ -176,8 +201,8 @@ std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe,
   if (!misfits.list.empty())
     throw Error(Blame::input, "formats",
                 fmt::format("{} tensors cannot be stored as asked: {}", misfits.list.size(), misfits.text()),
-                recipe.allow_fallback ? "name another format for them" : "allow fallbacks, or name another format");
-  check_requantization(plans, recipe);
+                hint_for(recipe));
+  check_requantization(plans, recipe, adapter);
   return plans;
 }
 

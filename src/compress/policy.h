@@ -1,6 +1,7 @@
 // Which tensor is stored in which format.
 #pragma once
 #include "compress/pipeline.h"
+#include "model/exchange/lora.h"
 
 namespace pith {
 
@@ -12,7 +13,9 @@ bool is_dense(const Format& format);  // f32, f16, bf16: one value, one number, 
 //                       beside integer groups of Hugging Face they stay dense
 //   all others          f32 in GGUF, the source's own type in a Hugging Face folder (f16 if that was quantized)
 // then the overrides, then the chain of fallbacks where a row is not a whole number of blocks. A head tied to
-// the embedding is not written. Throws one Error(input) that lists all tensors that cannot be stored so.
-std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe, Container container);
+// the embedding is not written. Throws one Error(input) that lists all tensors that cannot be stored so. What the
+// adapter (or null) changes lies on its source's grid no longer.
+std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe, Container container,
+                                       const LoraAdapter* adapter = nullptr);
 
 }  // namespace pith

@@ -67,14 +67,14 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
   std::vector<Path> paths;
   dim working_bytes = 0;
   for (const ExportTensor& t : p.plan.tensors) {
-    const SourceRows source(model, t, recipe.dither);
+    const SourceRows source(model, t, recipe.dither, p.adapter_or_null());
     add_to_paths(t, source, paths);
     working_bytes = std::max(working_bytes, tensor_bytes(t, task_for(source, t, p), p.plan_for(t).bytes_before));
   }
   p.preflight.peak_ram_bytes = current_ram_bytes() + working_bytes + kOverheadBytes;
   double seconds = double(2 * model.file_bytes() + 2 * p.preflight.output_bytes) / kBytesPerSecond;
   for (const Path& path : paths) {
-    const SourceRows source(model, *path.largest, recipe.dither);
+    const SourceRows source(model, *path.largest, recipe.dither, p.adapter_or_null());
     seconds += trial(task_for(source, *path.largest, p)) * double(path.all_values);
   }
   p.preflight.seconds = seconds;
@@ -117,8 +117,10 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   Prepared p;
   p.method = &method_or_throw(recipe.method);
   p.options = Options(p.method->name, p.method->options, recipe.method_options);
+  p.preflight.notes.assign(model.notes().begin(), model.notes().end());
   auto& plans = p.preflight.tensors;
-  plans = choose_formats(model, recipe, container);
+  if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
+  plans = choose_formats(model, recipe, container, p.adapter_or_null());
   check_dither(plans, recipe);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "compress/encode_tensor.h"
 #include "compress/importance.h"
+#include "model/exchange/lora.h"
 
 namespace pith {
 
@@ -11,9 +12,11 @@ struct Prepared {
   const Method* method = nullptr;
   Options options;
   Importance importance;
+  std::optional<LoraAdapter> adapter;
   std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
   std::vector<std::size_t> in_head;  // into preflight.tensors: written with a file's head already, exactly
   static constexpr std::size_t kNone = std::size_t(-1);
+  const LoraAdapter* adapter_or_null() const { return adapter ? &*adapter : nullptr; }
   const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }
 };
 

@@ -9,14 +9,16 @@
 #include "compress/policy.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "formats/grid.h"
 #include "kernels/rows.h"
 
 namespace pith {
 
 dim rows_for_a_thread(dim cols) { return std::max<dim>(1, (dim(1) << 17) / std::max<dim>(1, cols)); }
 
-SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither& dither)
+SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither& dither, const LoraAdapter* adapter)
     : model_(model), in_(model.tensors()[out.source]), out_(out) {
+  adapter_ = adapter && adapter->adapts(out.source) ? adapter : nullptr;
   dithered_ = dither.on && !is_dense(*in_.weight.format) && is_dense(*out.format);
   seed_ = dither_seed(dither.seed, in_.name) + std::uint64_t(in_.expert + 1);
   source_row_bytes_ = row_bytes(*in_.weight.format, in_.weight.cols);
@@ -24,8 +26,9 @@ SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither
   PITH_CHECK(out.rows_from.empty() || !out.transpose);
 }
 
-bool SourceRows::verbatim() const {
-  return in_.weight.format == out_.format && out_.add == 0 && !out_.transpose && !dithered_;
+bool SourceRows::exact() const {
+  return moves_exactly(*in_.weight.format, *out_.format, in_.weight.cols) && out_.add == 0 && !out_.transpose &&
+         !dithered_ && !adapter_;
 }
 
 void SourceRows::decode(dim row, bool dither, float* values) const {
@@ -33,6 +36,7 @@ void SourceRows::decode(dim row, bool dither, float* values) const {
   const std::byte* encoded = w.data + row * source_row_bytes_;
   w.format->decode(*w.format, encoded, w.cols, values);
   if (dither) add_dither(*w.format, encoded, w.cols, seed_, row * w.cols, values);
+  if (adapter_) adapter_->add(out_.source, row, values);
   if (out_.add != 0)
     for (dim c = 0; c < w.cols; ++c) values[c] += out_.add;
 }
@@ -66,11 +70,16 @@ void SourceRows::load(dim begin, dim end, float* values) const {
 
 void SourceRows::load_plain(dim begin, dim end, float* values) const { load_rows(begin, end, false, values); }
 
-void SourceRows::copy_encoded(dim begin, dim end, std::byte* encoded) const {
-  PITH_CHECK(verbatim() && 0 <= begin && begin <= end && end <= rows());
-  for (dim row = begin; row < end; ++row)
-    std::memcpy(encoded + (row - begin) * source_row_bytes_, in_.weight.data + source_row(row) * source_row_bytes_,
-                std::size_t(source_row_bytes_));
+void SourceRows::move_encoded(dim begin, dim end, std::byte* encoded) const {
+  PITH_CHECK(exact() && 0 <= begin && begin <= end && end <= rows());
+  const dim bytes = row_bytes(*out_.format, cols());
+  parallel_for(
+      end - begin,
+      [&](dim i) {
+        move_row(*in_.weight.format, *out_.format, in_.weight.data + source_row(begin + i) * source_row_bytes_, cols(),
+                 encoded + i * bytes, in_.name);
+      },
+      rows_for_a_thread(cols()));
 }
 
 void SourceRows::release(dim begin, dim end) const {

@@ -1,13 +1,15 @@
 // A tensor's values on their way out, as rows of the target in f32.
 #pragma once
 #include "compress/pipeline.h"
+#include "model/exchange/lora.h"
 
 namespace pith {
 
 class SourceRows {
  public:
-  // Borrows all three. Dither is applied where the recipe asks and the tensor is widened from a quantized source.
-  SourceRows(const Model& model, const ExportTensor& out, const Dither& dither);
+  // Borrows all four. Dither is applied where the recipe asks and the tensor is widened from a quantized source; the
+  // adapter (or null) is merged.
+  SourceRows(const Model& model, const ExportTensor& out, const Dither& dither, const LoraAdapter* adapter = nullptr);
 
   dim rows() const { return out_.transpose ? in_.weight.cols : in_.weight.rows; }  // of the target
   dim cols() const { return out_.transpose ? in_.weight.rows : in_.weight.cols; }
@@ -15,16 +17,18 @@ class SourceRows {
   bool dithered() const { return dithered_; }
   // A few target rows cost little to load. Not so where the tensor is transposed.
   bool by_rows() const { return !out_.transpose; }
-  // The bytes of the source are those of the target (their rows perhaps in another order).
-  bool verbatim() const;
+  // The source's codes go into the target without being decoded: it has the same format, or the same grid (the rows
+  // perhaps in another order).
+  bool exact() const;
 
   // Target rows [begin, end) into values (end - begin, cols). Error(input) that names the tensor and the place
   // of the first value that is not finite.
   void load(dim begin, dim end, float* values) const;
   // The same before dither.
   void load_plain(dim begin, dim end, float* values) const;
-  // The encoded target rows [begin, end); for verbatim tensors.
-  void copy_encoded(dim begin, dim end, std::byte* encoded) const;
+  // The encoded target rows [begin, end); for exact tensors. Error(input) that names the tensor when a zero point
+  // cannot be moved.
+  void move_encoded(dim begin, dim end, std::byte* encoded) const;
   // The pages of target rows [begin, end) were read for the last time.
   void release(dim begin, dim end) const;
 
@@ -38,6 +42,7 @@ class SourceRows {
   const Model& model_;
   const ModelTensor& in_;
   const ExportTensor& out_;
+  const LoraAdapter* adapter_;  // null where it leaves this tensor alone
   bool dithered_;
   std::uint64_t seed_;
   dim source_row_bytes_;

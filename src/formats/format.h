@@ -23,6 +23,7 @@ struct RangeSearch {
 struct IntGroup {  // the parameters of a group format of plain integers; bits == 0 for all others
   int bits = 0;
   bool symmetric = false;
+  bool minimum = false;  // code * scale + minimum (affine_group.cpp), rather than (code - zero) * scale
 };
 
 struct Format {

@@ -90,7 +90,7 @@ float put_int(const Format& f, std::byte* block, dim, dim j, float value) {
 constexpr Format int_format(std::string_view name, std::string_view summary, std::string_view fallback, int bits,
                             dim group, bool symmetric) {
   const dim bytes = (symmetric ? 2 : 3) + group * bits / 8;
-  return {name,          summary,    group,      bytes,   fallback, -1, {bits, symmetric},
+  return {name,          summary,    group,      bytes,   fallback, -1, {bits, symmetric, false},
           int_row_bytes, decode_int, encode_int, fit_int, put_int};
 }
 
@@ -129,21 +129,21 @@ PITH_INT_FORMATS(7, int7)
 PITH_INT_FORMATS(8, int8)
 
 IntGroupParams int_group_params(const Format& f, dim cols) {
-  PITH_CHECK(f.int_group.bits != 0 && fits(f, cols));
+  PITH_CHECK(f.int_group.bits != 0 && !f.int_group.minimum && fits(f, cols));
   const dim group = f.block ? f.block : cols;
   return {f.int_group.bits, f.int_group.symmetric, group, group ? cols / group : 0,
           head_bytes(f.int_group) + code_bytes(group, f.int_group.bits)};
 }
 
 IntGroupScale unpack_int_group(const IntGroupParams& p, const std::byte* block, std::int8_t* codes) {
-  const IntGroup g = {p.bits, p.symmetric};
+  const IntGroup g = {p.bits, p.symmetric, false};
   const int offset = p.symmetric ? 1 << (p.bits - 1) : 0;
   for (dim j = 0; j < p.group; ++j) codes[j] = std::int8_t(int(get_code(block + head_bytes(g), j, p.bits)) - offset);
   return {load_u16(block), p.symmetric ? 0 : int(block[2])};
 }
 
 void pack_int_group(const IntGroupParams& p, IntGroupScale scale, const std::int8_t* codes, std::byte* block) {
-  const IntGroup g = {p.bits, p.symmetric};
+  const IntGroup g = {p.bits, p.symmetric, false};
   const int offset = p.symmetric ? 1 << (p.bits - 1) : 0;
   std::memset(block, 0, std::size_t(p.group_bytes));
   store_u16(block, scale.scale_bits);

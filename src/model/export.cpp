@@ -3,7 +3,7 @@
 #include "core/error.h"
 #include "formats/format.h"
 #include "io/printable.h"
-#include "model/export/compressed_tensors.h"
+#include "model/exchange/layout.h"
 #include "model/export/parts.h"
 #include "model/open/tensor_table.h"
 #include "model/rope_scaling.h"
@@ -25,7 +25,7 @@ class Collector {
       : model_(model),
         container_(container),
         converts_(model.is_gguf() != (container == Container::gguf)),
-        hf_(container == Container::hf) {}
+        hf_(is_folder(container)) {}
 
   Outgoing take(std::size_t index, const Format* wanted) const {
     const ModelTensor& t = model_.tensors()[index];
@@ -94,15 +94,13 @@ class Collector {
                     "use --to hf");
       return;
     }
-    const bool linear = !t.vector && (is_linear(t.role) || t.role == Role::lm_head) && !(entry && entry->transposed);
-    if (is_dense_format(f) || (f.int_group.bits > 0 && linear)) return;
-    if (f.int_group.bits > 0)
-      throw Error(Blame::input, printable(t.name),
-                  fmt::format("expected f32, f16 or bf16 for what is no linear layer, got {}", f.name),
-                  "compressed-tensors packs linear layers only");
+    const bool conv1d = entry && entry->transposed && !is_dense_format(f);
+    const std::string expected = conv1d ? "f32, f16 or bf16 for a transposed layer" : misfit(container_, f, t);
+    if (expected.empty()) return;
     throw Error(Blame::input, printable(t.name),
-                fmt::format("expected f32, f16, bf16 or an int group format in a Hugging Face folder, got {}", f.name),
-                "use --to gguf");
+                fmt::format("expected {} in {}, got {} ({} x {})", expected, container_name(container_), f.name,
+                            t.weight.rows, t.weight.cols),
+                f.gguf_type >= 0 ? "use --to gguf" : "see `pith formats`");
   }
 
   static void make_literal(const ModelTensor& t, float add, Outgoing& out) {
@@ -171,6 +169,41 @@ void add_rope_factors(const Model& model, std::vector<Outgoing>& literals) {
 
 }  // namespace
 
+std::string misfit(Container container, const Format& format, const ModelTensor& t) {
+  if (!is_folder(container)) {
+    if (format.gguf_type < 0) return "a type that GGUF has";
+    return fits(format, t.weight.cols) ? "" : fmt::format("columns in multiples of {}", format.block);
+  }
+  if (is_dense_format(format)) return {};
+  const Layout& layout = layout_of(container);
+  const bool packable = is_linear(t.role) || t.role == Role::lm_head || (layout.embeddings && t.role == Role::embed);
+  if (t.vector || t.part != Part::weight || !packable) return "f32, f16 or bf16 for what is no linear layer";
+  const std::string expected = layout.misfit(format, t.weight.rows, t.weight.cols);
+  return expected.empty() ? "" : "f32, f16, bf16, or " + expected;
+}
+
+namespace {
+constexpr std::pair<std::string_view, Container> kContainers[] = {
+    {"gguf", Container::gguf}, {"hf", Container::hf},   {"compressed-tensors", Container::hf},
+    {"gptq", Container::gptq}, {"awq", Container::awq}, {"mlx", Container::mlx},
+};
+}  // namespace
+
+std::string_view container_name(Container container) {
+  for (const auto& [name, known] : kContainers)
+    if (known == container) return name;
+  throw InternalError("a container without a name");
+}
+
+Container container_or_throw(std::string_view name) {
+  std::string names;
+  for (const auto& [known, container] : kContainers) {
+    if (known == name) return container;
+    names.append(names.empty() ? "" : ", ").append(known);
+  }
+  throw input_error("container", "expected one of {}; got '{}'", names, name);
+}
+
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
                                        std::span<const Format* const> format_of) {
   PITH_CHECK(format_of.size() == model.tensors().size());
@@ -209,12 +242,13 @@ ExportPlan plan_export(const Model& model, Container container, std::span<const 
 void lay_out(const ExportTensor& t, dim rows, dim cols, std::span<const std::byte> encoded,
              const std::function<void(const Slot&, std::span<const std::byte>)>& emit) {
   PITH_CHECK(dim(encoded.size()) == rows * row_bytes(*t.format, cols));
-  if (t.slots.size() == 1) {
+  if (!t.layout) {
+    PITH_CHECK(t.slots.size() == 1);
     PITH_CHECK(t.slots[0].size_bytes == dim(encoded.size()));
     return emit(t.slots[0], encoded);
   }
-  const PackedWeight packed = pack_weight(*t.format, rows, cols, encoded);
-  const auto parts = packed.parts();
+  PITH_CHECK(t.layout);
+  const PackedParts parts = t.layout->pack(*t.format, rows, cols, encoded);
   PITH_CHECK(parts.size() == t.slots.size());
   for (std::size_t i = 0; i < parts.size(); ++i) {
     PITH_CHECK(t.slots[i].size_bytes == dim(parts[i].size()));

@@ -10,7 +10,11 @@
 
 namespace pith {
 
-enum class Container { gguf, hf };
+// A GGUF file; or a Hugging Face folder whose packed layers are laid out as compressed-tensors (hf), GPTQ, AWQ or MLX
+// store them (model/exchange/).
+enum class Container { gguf, hf, gptq, awq, mlx };
+
+struct Layout;  // model/exchange/layout.h
 
 // A run of bytes of a staged file that one tensor fills.
 struct Slot {
@@ -27,7 +31,8 @@ struct ExportTensor {
   std::vector<dim> rows_from;
   float add = 0;  // added to every value on the way (gemma's norms)
   bool transpose = false;
-  std::vector<Slot> slots;  // one; or, for int groups in a Hugging Face folder, packed + scale (+ zero point) + shape
+  const Layout* layout = nullptr;  // of a packed layer in a Hugging Face folder; null: rows as they are encoded
+  std::vector<Slot> slots;         // one, or a packed layer's parts
 };
 
 struct ExportFile {
@@ -56,6 +61,13 @@ struct ExportPlan {
 // folder, a tensor that the family's table does not know in the other container).
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes = dim(5) << 30);
+
+// Whether the container stores this tensor in this format: empty, or what it expects instead.
+std::string misfit(Container container, const Format& format, const ModelTensor& t);
+
+std::string_view container_name(Container container);  // "gguf", "hf", "gptq", ...
+Container container_or_throw(std::string_view name);   // Error(input) that lists the names
+inline bool is_folder(Container c) { return c != Container::gguf; }
 
 // Turns a tensor's encoded rows (rows * row_bytes(format, cols) bytes, target row order) into the bytes of its
 // slots; emit is called once per slot, in order.

@@ -43,6 +43,12 @@ dim JsonKeys::size_or(std::string_view key, dim most, dim otherwise) const {
   return n;
 }
 
+dim JsonKeys::group_size(std::string_view key) const {
+  const auto* value = found(*this, key);
+  if (value && value->is_number_integer() && *value == -1) return 0;
+  return size(key, dim(1) << 20);
+}
+
 double JsonKeys::number(std::string_view key) const {
   if (!has(key)) throw missing(*this, key);
   return number_or(key, 0);

@@ -17,7 +17,8 @@ struct JsonKeys {
   bool has(std::string_view key) const;
   dim size(std::string_view key, dim most) const;  // 1 ... most, required
   dim size_or(std::string_view key, dim most, dim otherwise) const;
-  double number(std::string_view key) const;  // finite, required
+  dim group_size(std::string_view key) const;  // 1 ... 2^20, or 0 where it is -1: one group for the whole row
+  double number(std::string_view key) const;   // finite, required
   double number_or(std::string_view key, double otherwise) const;
   bool flag_or(std::string_view key, bool otherwise) const;
   std::string text_or(std::string_view key, std::string_view otherwise) const;

@@ -72,6 +72,8 @@ const GgufMeta* Model::gguf_meta() const { return is_gguf() ? &impl_->gguf[0].me
 const std::string& Model::hf_config() const { return impl_->hf_config; }
 const std::string& Model::hf_generation_config() const { return impl_->hf_generation_config; }
 
+std::span<const std::string> Model::notes() const { return impl_->notes; }
+
 void Model::release(const ModelTensor& t) const {
   const std::byte* data = t.weight.data;
   if (!data || t.weight.rows == 0 || t.weight.cols == 0) return;

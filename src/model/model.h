@@ -83,6 +83,7 @@ class Model {
   const GgufMeta* gguf_meta() const;     // null for Hugging Face folders
   const std::string& hf_config() const;  // config.json's text; empty for GGUF
   const std::string& hf_generation_config() const;
+  std::span<const std::string> notes() const;  // what opening changed: layers decoded, odd conventions
   // Pages of this tensor will not be needed soon (see MappedFile::release).
   void release(const ModelTensor& t) const;
   dim file_bytes() const;  // all weight files together

@@ -20,6 +20,7 @@ struct Model::Impl {
   std::vector<GgufFile> gguf;  // one, or all files of a split model in order
   std::optional<SafetensorsSet> safetensors;
   std::string hf_config, hf_generation_config;
+  std::vector<std::string> notes;
 
   std::vector<ModelTensor> tensors;
   std::map<std::tuple<Role, dim, Part, dim>, std::size_t> index;  // role, layer, part, expert

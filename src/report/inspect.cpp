@@ -79,6 +79,7 @@ Facts facts_of(const ModelSummary& s) {
   facts.emplace_back("keys and values", fmt::format("{} a token", human_bytes(s.kv_bytes_per_token)));
   facts.emplace_back("memory to run", fmt::format("{} for a context of {} (weights, keys and values)",
                                                   human_bytes(s.run_bytes), s.context));
+  for (const std::string& note : s.notes) facts.emplace_back("note", note);
   return facts;
 }
 
@@ -157,6 +158,7 @@ std::string inspect_json(const ModelSummary& s) {
                   {"run_bytes", s.run_bytes},
                   {"tokenizer", s.tokenizer.empty() ? Json(nullptr) : Json(s.tokenizer)},
                   {"tokenizer_vocab", s.tokenizer_vocab},
+                  {"notes", s.notes},
                   {"groups", std::move(groups)}});
 }
 

@@ -29,6 +29,7 @@ struct ModelSummary {
   dim run_bytes = 0;      // tensors + keys and values of `context` tokens
   std::string tokenizer;  // kind; empty when the model brought none
   dim tokenizer_vocab = 0;
+  std::vector<std::string> notes;  // of opening it
   double bits_per_weight() const { return parameters > 0 ? 8.0 * double(tensor_bytes) / double(parameters) : 0; }
   double linear_bits_per_weight() const {
     return linear_parameters > 0 ? 8.0 * double(linear_bytes) / double(linear_parameters) : 0;

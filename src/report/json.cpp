@@ -50,6 +50,7 @@ Json json_of(const Preflight& preflight) {
           {"predicted_peak_ram_bytes", preflight.peak_ram_bytes},
           {"predicted_seconds", preflight.seconds},
           {"disk_free_bytes", preflight.disk_free_bytes},
+          {"notes", preflight.notes},
           {"sizes",
            {{"linears", json_of(sizes.linears)},
             {"embeddings", json_of(sizes.embeddings)},

@@ -39,10 +39,11 @@ Facts recipe_facts(const Recipe& recipe) {
   Facts facts;
   facts.emplace_back("method", recipe.method);
   facts.emplace_back("options given", or_none(recipe.method_options));
-  facts.emplace_back("format", name_of(recipe.format, "none"));
+  facts.emplace_back("format", name_of(recipe.format, "as the source, on the same grid"));
   facts.emplace_back("format of embedding and head", name_of(recipe.embed_format, "chosen by the format"));
   facts.emplace_back("overrides", or_none(override_texts(recipe)));
   facts.emplace_back("importance", recipe.importance_file ? recipe.importance_file->filename().string() : "none");
+  if (recipe.adapter) facts.emplace_back("merged adapter", recipe.adapter->filename().string());
   if (recipe.dither.on) facts.emplace_back("dither", fmt::format("seed {}", recipe.dither.seed));
   return facts;
 }
@@ -108,7 +109,8 @@ Json json_of_recipe(const Recipe& recipe) {
   return {
       {"method", recipe.method},
       {"options", recipe.method_options},
-      {"format", name_of(recipe.format, "")},
+      {"format", recipe.format ? Json(recipe.format->name) : Json(nullptr)},
+      {"adapter", recipe.adapter ? Json(recipe.adapter->filename().string()) : Json(nullptr)},
       {"embed_format", recipe.embed_format ? Json(recipe.embed_format->name) : Json(nullptr)},
       {"overrides", override_texts(recipe)},
       {"allow_fallback", recipe.allow_fallback},
@@ -130,6 +132,7 @@ std::string quality_markdown(const QualityReport& report) {
   out += "\n## Errors of the weights\n\nRelative error |w - w'| / |w|, and the ratio of signal to noise.\n\n" +
          markdown_table(role_errors(report.outcome));
   if (!layers.rows.empty()) out += '\n' + markdown_table(layers);
+  for (const std::string& note : report.outcome.preflight.notes) out += fmt::format("\nNote: {}.\n", note);
   out += "\n## Run\n\n" + markdown_facts(run_facts(report));
   return out;
 }

@@ -55,6 +55,7 @@ ModelSummary summarize(const Model& model, dim context) {
     summary.tokenizer = model.tokenizer().kind();
     summary.tokenizer_vocab = model.tokenizer().vocab_size();
   }
+  summary.notes.assign(model.notes().begin(), model.notes().end());
   return summary;
 }
 

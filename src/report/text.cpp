@@ -66,6 +66,7 @@ std::string preflight_text(const Preflight& preflight) {
   facts.emplace_back("peak memory", fmt::format("{} (predicted)", human_bytes(preflight.peak_ram_bytes)));
   facts.emplace_back("time", fmt::format("{} (predicted)", human_seconds(preflight.seconds)));
   facts.emplace_back("free on disk", human_bytes(preflight.disk_free_bytes));
+  for (const std::string& note : preflight.notes) facts.emplace_back("note", note);
   return text_table(preflight_table(preflight)) + '\n' + text_facts(facts);
 }
 
@@ -85,6 +86,7 @@ std::string outcome_text(const Outcome& outcome) {
                                                     worst->sqnr_db, worst->name));
   facts.emplace_back("time", human_seconds(outcome.seconds));
   facts.emplace_back("peak memory", human_bytes(outcome.peak_ram_bytes));
+  for (const std::string& note : outcome.preflight.notes) facts.emplace_back("note", note);
   return text_facts(facts);
 }
 

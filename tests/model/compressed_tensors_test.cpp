@@ -1,15 +1,25 @@
-#include "model/export/compressed_tensors.h"
-
 #include <nlohmann/json.hpp>
 
 #include "formats/format.h"
-#include "model/export.h"
+#include "formats/int_group.h"
+#include "model/exchange/layout.h"
 #include "tests/model/write_plan.h"
 #include "tests/model/written_model.h"
 #include "tests/shared_data.h"
 
 namespace pith {
 namespace {
+
+template <class T>
+std::vector<T> part(const PackedParts& parts, std::size_t i) {
+  std::vector<T> out(parts.at(i).size() / sizeof(T));
+  std::copy_n(parts[i].data(), parts[i].size(), reinterpret_cast<std::byte*>(out.data()));
+  return out;
+}
+PackedParts pack(const Format& f, dim rows, dim cols, const std::vector<std::byte>& encoded) {
+  return compressed_tensors_layout.pack(f, rows, cols, encoded);
+}
+using Words = std::vector<std::uint32_t>;
 
 // A matrix of groups with these codes (the rest of a group is `rest`), scale 1 and zero points.
 std::vector<std::byte> encoded_rows(const Format& f, dim rows, dim cols, const std::vector<int>& codes, int rest,
@@ -26,24 +36,23 @@ std::vector<std::byte> encoded_rows(const Format& f, dim rows, dim cols, const s
 
 TEST(CompressedTensors, FourBitWordsAreThoseOfTheLibrary) {
   const Format& f = format_or_throw("int4_g32_sym");
-  const auto packed = pack_weight(f, 1, 32, encoded_rows(f, 1, 32, {-8, -7, -1, 0, 1, 2, 6, 7}, 0, {}));
-  EXPECT_EQ(packed.packed, (std::vector<std::uint32_t>{0xfea98710, 0x88888888, 0x88888888, 0x88888888}));
-  EXPECT_EQ(packed.scale, std::vector<std::uint16_t>{0x3c00});
-  EXPECT_TRUE(packed.zero.empty());
-  EXPECT_EQ(packed.shape[0], 1);
-  EXPECT_EQ(packed.shape[1], 32);
+  const auto packed = pack(f, 1, 32, encoded_rows(f, 1, 32, {-8, -7, -1, 0, 1, 2, 6, 7}, 0, {}));
+  EXPECT_EQ(part<std::uint32_t>(packed, 0), (Words{0xfea98710, 0x88888888, 0x88888888, 0x88888888}));
+  EXPECT_EQ(part<std::uint16_t>(packed, 1), std::vector<std::uint16_t>{0x3c00});
+  ASSERT_EQ(packed.size(), 3u);
+  EXPECT_EQ(part<std::int64_t>(packed, 2), (std::vector<std::int64_t>{1, 32}));
 }
 
 TEST(CompressedTensors, ThreeBitsAreADenseStream) {
   const Format& f = format_or_throw("int3_g32_sym");
-  const auto packed = pack_weight(f, 1, 32, encoded_rows(f, 1, 32, {-4, -3, -2, -1, 0, 1, 2, 3, -4, -3, -2}, -4, {}));
-  EXPECT_EQ(packed.packed, (std::vector<std::uint32_t>{0x88fac688, 0x00000000, 0x00000000}));
+  const auto packed = pack(f, 1, 32, encoded_rows(f, 1, 32, {-4, -3, -2, -1, 0, 1, 2, 3, -4, -3, -2}, -4, {}));
+  EXPECT_EQ(part<std::uint32_t>(packed, 0), (Words{0x88fac688, 0x00000000, 0x00000000}));
 }
 
 TEST(CompressedTensors, EightBitCodesAreOffsetBy128) {
   const Format& f = format_or_throw("int8_row_sym");
-  const auto packed = pack_weight(f, 1, 4, encoded_rows(f, 1, 4, {-128, -1, 0, 127}, 0, {}));
-  EXPECT_EQ(packed.packed, (std::vector<std::uint32_t>{0xff807f00}));
+  const auto packed = pack(f, 1, 4, encoded_rows(f, 1, 4, {-128, -1, 0, 127}, 0, {}));
+  EXPECT_EQ(part<std::uint32_t>(packed, 0), (Words{0xff807f00}));
 }
 
 TEST(CompressedTensors, ZeroPointsArePackedDownTheRows) {
@@ -53,9 +62,9 @@ TEST(CompressedTensors, ZeroPointsArePackedDownTheRows) {
     zeros.push_back(r);
     zeros.push_back(15 - r);
   }
-  const auto packed = pack_weight(f, 9, 64, encoded_rows(f, 9, 64, {15}, 1, zeros));
-  EXPECT_EQ(packed.packed[0], 0x1111111fu);
-  EXPECT_EQ(packed.zero, (std::vector<std::uint32_t>{0x76543210, 0x89abcdef, 0x00000008, 0x00000007}));
+  const auto packed = pack(f, 9, 64, encoded_rows(f, 9, 64, {15}, 1, zeros));
+  EXPECT_EQ(part<std::uint32_t>(packed, 0)[0], 0x1111111fu);
+  EXPECT_EQ(part<std::uint32_t>(packed, 2), (Words{0x76543210, 0x89abcdef, 0x00000008, 0x00000007}));
 }
 
 struct Case {
@@ -132,8 +141,9 @@ struct Damage {
   const char* expected;
 };
 const Damage kDamages[] = {
-    {"another method", [](auto& q) { q["quant_method"] = "gptq"; }, "quantization_config.quant_method"},
-    {"another layout", [](auto& q) { q["format"] = "float-quantized"; }, "quantization_config.format"},
+    {"another method", [](auto& q) { q["quant_method"] = "quip"; }, "quantization_config.quant_method"},
+    {"another layout", [](auto& q) { q["config_groups"]["group_0"]["format"] = "float-quantized"; },
+     "config_groups.group_0.format"},
     {"no groups", [](auto& q) { q.erase("config_groups"); }, "config_groups"},
     {"no weights", [](auto& q) { q["config_groups"]["group_0"].erase("weights"); }, "weights, it is missing"},
     {"odd bits", [](auto& q) { q["config_groups"]["group_0"]["weights"]["num_bits"] = 9; }, "num_bits"},

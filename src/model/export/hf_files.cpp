@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -5,7 +6,7 @@
 #include "formats/format.h"
 #include "io/json.h"
 #include "model/config_hf.h"
-#include "model/export/compressed_tensors.h"
+#include "model/exchange/layout.h"
 #include "model/export/parts.h"
 #include "model/open/hf_folder.h"
 
@@ -54,13 +55,14 @@ std::string_view main_dtype(std::span<const Outgoing> tensors) {
   return best;
 }
 
-std::vector<LinearModule> modules_of(const Model& model, std::span<const Outgoing> tensors) {
+std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors) {
   std::vector<LinearModule> modules;
   constexpr std::string_view kWeight = ".weight";
   for (const Outgoing& t : tensors) {
     const bool router = t.role == Role::router || t.role == Role::shared_router;  // linear layers to their readers
-    const bool linear =
-        (is_linear(t.role) || t.role == Role::lm_head || router) && std::string_view(t.name).ends_with(kWeight);
+    const bool embedding = layout.embeddings && t.role == Role::embed;
+    const bool linear = (is_linear(t.role) || t.role == Role::lm_head || router || embedding) &&
+                        std::string_view(t.name).ends_with(kWeight);
     if (linear)
       modules.push_back(
           {t.name.substr(0, t.name.size() - kWeight.size()), is_dense_format(*t.format) ? nullptr : t.format});
@@ -89,13 +91,15 @@ json base_config(const Model& model) {
   return config;
 }
 
-json config_of(const Model& model, std::span<const Outgoing> tensors) {
+json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors) {
   json config = base_config(model);
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = main_dtype(tensors);
   config["tie_word_embeddings"] = model.config().tied_embeddings;
   config.erase("quantization_config");
-  json quantization = quantization_config(modules_of(model, tensors));
-  if (!quantization.is_null()) config["quantization_config"] = std::move(quantization);
+  config.erase("quantization");
+  const auto modules = modules_of(model, layout, tensors);
+  if (std::any_of(modules.begin(), modules.end(), [](const LinearModule& m) { return m.format != nullptr; }))
+    layout.describe(modules, config);
   return config;
 }
 
@@ -116,8 +120,8 @@ bool brings_tokenizer(const GgufMeta& meta) {
 
 }  // namespace
 
-std::vector<SideFile> hf_side_files(const Model& model, std::span<const Outgoing> tensors) {
-  std::vector<SideFile> files{{"config.json", text_of(config_of(model, tensors))}};
+std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors) {
+  std::vector<SideFile> files{{"config.json", text_of(config_of(model, layout, tensors))}};
   if (!model.is_gguf()) {
     for (const std::string_view name : kCarried) {
       std::string text = text_if_there(model.path() / name);

@@ -3,7 +3,7 @@
 
 #include "core/error.h"
 #include "formats/format.h"
-#include "model/export/compressed_tensors.h"
+#include "model/exchange/layout.h"
 #include "model/export/parts.h"
 
 namespace pith {
@@ -38,15 +38,24 @@ std::string shape_bytes(const Outgoing& t) {
   return {reinterpret_cast<const char*>(shape), sizeof shape};
 }
 
-void collect(std::span<const Outgoing> tensors, std::vector<SafeTensor>& stored, std::vector<Stored>& notes) {
+std::string_view module_name(std::string_view weight) {
+  constexpr std::string_view kWeight = ".weight";
+  if (!weight.ends_with(kWeight))
+    throw input_error(weight, "expected a name that ends with {} for a packed layer", kWeight);
+  return weight.substr(0, weight.size() - kWeight.size());
+}
+
+void collect(const Layout& layout, std::span<Outgoing> tensors, std::vector<SafeTensor>& stored,
+             std::vector<Stored>& notes) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    const Outgoing& t = tensors[i];
+    Outgoing& t = tensors[i];
     if (is_dense_format(*t.format)) {
       stored.push_back(dense_tensor(t));
       notes.push_back({i, t.literal});
       continue;
     }
-    for (SafeTensor& part : packed_tensors(t.name, *t.format, t.shape[0], t.shape[1])) {
+    t.tensor.layout = &layout;
+    for (SafeTensor& part : layout.parts(module_name(t.name), *t.format, t.shape[0], t.shape[1])) {
       notes.push_back({i, part.dtype == "I64" ? shape_bytes(t) : std::string()});
       stored.push_back(std::move(part));
     }
@@ -71,10 +80,14 @@ std::string head_of(const ShardLayout& shard, std::span<const Stored> notes) {
 }  // namespace
 
 void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan) {
-  plan.side_files = hf_side_files(model, tensors);
+  std::vector<const Format*> packed;
+  for (const Outgoing& t : tensors)
+    if (!is_dense_format(*t.format)) packed.push_back(t.format);
+  const Layout& packing = layout_of(plan.container, packed);
+  plan.side_files = hf_side_files(model, packing, tensors);
   std::vector<SafeTensor> stored;
   std::vector<Stored> notes;
-  collect(tensors, stored, notes);
+  collect(packing, tensors, stored, notes);
   SafetensorsLayout layout = safetensors_layout(stored, max_shard_bytes);
   std::vector<Slot> slot_of(stored.size());
   for (std::size_t file = 0; file < layout.shards.size(); ++file) {

@@ -6,7 +6,7 @@
 #include "io/json.h"
 #include "io/printable.h"
 #include "model/config_hf.h"
-#include "model/export/compressed_tensors.h"
+#include "model/exchange/checkpoint.h"
 #include "model/json_keys.h"
 #include "model/model_impl.h"
 #include "model/open/hf_folder.h"
@@ -55,15 +55,13 @@ ModelTensor view_of(const SafetensorsSet& files, const SafeTensor& stored) {
   return t;
 }
 
-void read_tensors(const nlohmann::json& config, const SafetensorsSet& files, std::vector<ModelTensor>& out) {
-  const JsonKeys keys{config, std::string(kConfigJson), ""};
-  std::optional<PackedReader> packed;
-  if (const auto* quantization = keys.object_or_null("quantization_config")) packed.emplace(*quantization);
-  for (const SafeTensor& stored : files.tensors()) {
-    if (is_junk(stored.name) || (packed && PackedReader::is_companion(files, stored.name))) continue;
-    out.push_back(packed && PackedReader::is_packed(stored.name) ? packed->read(files, stored)
-                                                                 : view_of(files, stored));
-  }
+void read_tensors(const nlohmann::json& config, const std::string& legacy, const SafetensorsSet& files,
+                  Model::Impl& out) {
+  Unpacked packed = unpack_layers(config, legacy, files);
+  out.tensors = std::move(packed.tensors);
+  out.notes = std::move(packed.notes);
+  for (const SafeTensor& stored : files.tensors())
+    if (!is_junk(stored.name) && !packed.used.contains(stored.name)) out.tensors.push_back(view_of(files, stored));
 }
 
 }  // namespace
@@ -80,7 +78,7 @@ void open_hf(const std::filesystem::path& folder, Model::Impl& out) {
   out.config = config_from_hf(config, *out.arch);
   out.hf_generation_config = text_if_there(folder / "generation_config.json");
   out.safetensors.emplace(SafetensorsSet::open(folder));
-  read_tensors(config, *out.safetensors, out.tensors);
+  read_tensors(config, text_if_there(folder / "quantize_config.json"), *out.safetensors, out);
 }
 
 }  // namespace pith

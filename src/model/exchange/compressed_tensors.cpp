@@ -1,0 +1,108 @@
+// Writing linear layers as compressed-tensors' "pack-quantized" (vllm-project/compressed-tensors): what vLLM and
+// transformers read. Per layer: weight_packed i32 (rows, ceil(cols * bits / 32)), each row one little-endian stream of
+// codes, low bits first, signed codes with 2^(bits-1) added; weight_scale f16 (rows, groups); for asymmetric formats
+// weight_zero_point i32 (ceil(rows * bits / 32), groups), the same stream down each column; weight_shape i64 (2).
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "model/exchange/grid_rows.h"
+#include "model/exchange/layout.h"
+#include "model/exchange/words.h"
+
+namespace pith {
+
+namespace {
+
+bool is_symmetric(const Format& f) { return f.int_group.symmetric; }
+
+std::string misfit(const Format& f, dim, dim cols) {
+  if (f.int_group.bits == 0 || f.int_group.minimum) return "an int group format";
+  return fits(f, cols) ? "" : fmt::format("columns in multiples of {}", f.block);
+}
+
+std::vector<SafeTensor> parts(std::string_view base, const Format& f, dim rows, dim cols) {
+  const Grid grid = grid_of(f, cols);
+  const std::string name(base);
+  const dim groups = cols / grid.group;
+  std::vector<SafeTensor> out;
+  out.push_back(stored_part(name + ".weight_packed", "I32", {rows, packed_words(cols, grid.bits)}));
+  out.push_back(stored_part(name + ".weight_scale", "F16", {rows, groups}));
+  if (!is_symmetric(f))
+    out.push_back(stored_part(name + ".weight_zero_point", "I32", {packed_words(rows, grid.bits), groups}));
+  out.push_back(stored_part(name + ".weight_shape", "I64", {2}));
+  return out;
+}
+
+PackedParts pack(const Format& f, dim rows, dim cols, std::span<const std::byte> encoded) {
+  const Grid grid = grid_of(f, cols);
+  const dim words = packed_words(cols, grid.bits), groups = cols / grid.group;
+  PackedParts out;
+  for (const SafeTensor& part : parts("", f, rows, cols)) out.emplace_back(std::size_t(part.size_bytes));
+  auto* weight = numbers<std::uint32_t>(out[0]);
+  auto* scale = numbers<std::uint16_t>(out[1]);
+  auto* zero = is_symmetric(f) ? nullptr : numbers<std::uint32_t>(out[2]);
+  for_grid_rows(f, rows, cols, encoded, 32, [&](dim r, const GridGroup* of_row, const std::uint8_t* codes) {
+    for (dim c = 0; c < cols; ++c) put_bits(weight + r * words, 1, c, grid.bits, codes[c]);
+    for (dim g = 0; g < groups; ++g) {
+      scale[r * groups + g] = of_row[g].scale_bits;
+      if (!zero) continue;
+      if (of_row[g].zero >= 1 << grid.bits)
+        throw input_error("compressed-tensors", "expected zero points below 2^{}, got {}", grid.bits, of_row[g].zero);
+      put_bits(zero + g, groups, r, grid.bits, std::uint32_t(of_row[g].zero));
+    }
+  });
+  const std::int64_t shape[2] = {rows, cols};
+  std::memcpy(out.back().data(), shape, sizeof shape);
+  return out;
+}
+
+nlohmann::json group_of(const Format& f) {
+  const bool by_row = f.block == 0;
+  nlohmann::json weights = {{"num_bits", f.int_group.bits},
+                            {"type", "int"},
+                            {"symmetric", is_symmetric(f)},
+                            {"strategy", by_row ? "channel" : "group"},
+                            {"group_size", nullptr},
+                            {"block_structure", nullptr},
+                            {"dynamic", false},
+                            {"actorder", nullptr},
+                            {"observer", "minmax"}};
+  if (!by_row) weights["group_size"] = f.block;
+  return {{"format", "pack-quantized"},
+          {"weights", std::move(weights)},
+          {"input_activations", nullptr},
+          {"output_activations", nullptr}};
+}
+
+void describe(std::span<const LinearModule> modules, nlohmann::json& config) {
+  std::map<std::string_view, std::pair<const Format*, std::vector<std::string>>> groups;  // by format
+  auto ignore = nlohmann::json::array();
+  for (const LinearModule& m : modules) {
+    if (!m.format) {
+      ignore.push_back(m.name);
+      continue;
+    }
+    auto& group = groups[m.format->name];
+    group.first = m.format;
+    group.second.push_back(m.name);
+  }
+  nlohmann::json config_groups;
+  for (const auto& [name, group] : groups) {
+    nlohmann::json entry = group_of(*group.first);
+    entry["targets"] = groups.size() == 1 ? nlohmann::json::array({"Linear"}) : nlohmann::json(group.second);
+    config_groups["group_" + std::to_string(config_groups.size())] = std::move(entry);
+  }
+  config["quantization_config"] = {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"},
+                                   {"quantization_status", "compressed"},  {"config_groups", std::move(config_groups)},
+                                   {"ignore", std::move(ignore)},          {"kv_cache_scheme", nullptr},
+                                   {"global_compression_ratio", nullptr}};
+}
+
+}  // namespace
+
+extern const Layout compressed_tensors_layout;
+const Layout compressed_tensors_layout{
+    .name = "compressed-tensors", .misfit = misfit, .parts = parts, .pack = pack, .describe = describe};
+
+}  // namespace pith
