@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "cli/command.h"
+#include "compress/target_profile.h"
 #include "core/error.h"
 #include "io/files.h"
 #include "report/json.h"
@@ -27,11 +28,15 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_option("-o,--out", o.out, "the file or folder to write (default: named after model and format, here)");
   app.add_option(
          "--to", o.to,
-         "container: gguf, or a folder with packed layers as hf (compressed-tensors), gptq, awq or mlx store them "
+         "container: gguf, or a folder with packed layers as hf (compressed-tensors), gptq, awq, bnb or mlx store them "
          "(default: what holds the format)")
       ->check(fault_of_container);
   app.add_option("--embed-format", o.embed_format, "format of embedding and head (default: at least 6 bits)");
   app.add_option("--override", o.overrides, "ROLES[@LAYERS]=FORMAT for some tensors, e.g. 'attn_v|ffn_down@0-1=q6_k'");
+  std::string targets;
+  for (const TargetProfile& target : all_targets())
+    targets += fmt::format("{}{}", targets.empty() ? "" : ", ", target.name);
+  app.add_option("--target", o.target, "check that the output is what this program loads: " + targets);
   app.add_option("--lora", o.lora, "an adapter to merge first: a PEFT folder or a GGUF adapter");
   app.add_flag("--allow-requantize", o.allow_requantize, "accept a source that is quantized already");
   app.add_flag("--dry-run", o.dry_run, "show the plan (formats, fallbacks, bytes, memory, time) and stop");
@@ -44,10 +49,19 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   add_threads(app);
 }
 
-static Container choose_container(const CompressOptions& o, const Format* wanted, const Model& model) {
+static const ModelTensor& first_linear(const Model& model) {
+  for (const ModelTensor& t : model.tensors())
+    if (is_linear(t.role) && !t.vector) return t;
+  throw input_error(model.path().string(), "expected a model with linear layers, it has none");
+}
+
+static Container choose_container(const CompressOptions& o, const Recipe& recipe, const Model& model) {
   if (!o.to.empty()) return container_or_throw(o.to);
+  const Format* wanted = recipe.format;
+  if (recipe.target) return container_for(*recipe.target, wanted, first_linear(model));
   if (!wanted) return model.is_gguf() ? Container::gguf : Container::hf;
   const Format& format = *wanted;
+  if (format.block != 1 && misfit(Container::bnb, format, first_linear(model)).empty()) return Container::bnb;
   if (format.int_group.bits) return format.int_group.minimum ? Container::mlx : Container::hf;
   const bool dense = format.block == 1;
   return dense && !model.is_gguf() ? Container::hf : Container::gguf;
@@ -73,11 +87,12 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   recipe.allow_requantize = o.allow_requantize;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};
   if (!o.importance.empty()) recipe.importance_file = o.importance;
+  if (!o.target.empty()) recipe.target = &target_or_throw(o.target);
   if (!o.lora.empty()) recipe.adapter = o.lora;
   if (!o.max_ram.empty()) job.limits.max_ram_bytes = parse_bytes(o.max_ram);
   job.limits.overwrite = o.overwrite;
   job.limits.resume = o.resume;
-  job.container = choose_container(o, recipe.format, model);
+  job.container = choose_container(o, recipe, model);
   job.target = o.out.empty() ? default_target(o, job.container) : std::filesystem::path(o.out);
   return job;
 }

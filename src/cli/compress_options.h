@@ -13,8 +13,8 @@ class App;
 namespace pith::cli {
 
 struct CompressOptions {
-  std::string model, out, format, embed_format, to, lora, method = "rtn", importance, max_ram, text,
-                                                    protocol = "llamacpp-512";
+  std::string model, out, format, embed_format, to, target, lora, method = "rtn", importance, max_ram, text,
+                                                                  protocol = "llamacpp-512";
   std::vector<std::string> set, overrides;
   bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;
   long long dither_seed = -1;  // negative: none

@@ -27,6 +27,8 @@ struct Dither {
   std::uint64_t seed = 0;
 };
 
+struct TargetProfile;  // compress/target_profile.h
+
 struct Recipe {
   std::string method = "rtn";
   std::vector<std::string> method_options;  // "name=value"
@@ -39,6 +41,7 @@ struct Recipe {
   bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
   Dither dither;
   std::optional<std::filesystem::path> importance_file;  // llama.cpp imatrix
+  const TargetProfile* target = nullptr;                 // the program that will load the output; null: any
   std::optional<std::filesystem::path> adapter;          // LoRA, merged into the weights first
 };
 

@@ -4,6 +4,7 @@
 #include "compress/memory.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
+#include "compress/target_profile.h"
 #include "core/error.h"
 #include "io/stage.h"
 
@@ -121,6 +122,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   auto& plans = p.preflight.tensors;
   if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
   plans = choose_formats(model, recipe, container, p.adapter_or_null());
+  if (recipe.target) check_target(*recipe.target, container, plans);
   check_dither(plans, recipe);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 

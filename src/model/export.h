@@ -10,9 +10,9 @@
 
 namespace pith {
 
-// A GGUF file; or a Hugging Face folder whose packed layers are laid out as compressed-tensors (hf), GPTQ, AWQ or MLX
-// store them (model/exchange/).
-enum class Container { gguf, hf, gptq, awq, mlx };
+// A GGUF file; or a Hugging Face folder whose packed layers are laid out as compressed-tensors (hf), GPTQ, AWQ,
+// bitsandbytes or MLX store them (model/exchange/).
+enum class Container { gguf, hf, gptq, awq, bnb, mlx };
 
 struct Layout;  // model/exchange/layout.h
 

@@ -52,7 +52,7 @@ TEST(IntGroup, BytesOfABlock) {
 
 TEST(IntGroup, UnpackAndPackAreInverse) {
   for (const Format* f : all_formats()) {
-    if (f->int_group.bits == 0) continue;
+    if (f->int_group.bits == 0 || f->int_group.minimum) continue;
     const dim cols = f->block ? f->block : 77;  // a row's last byte is only partly used
     const IntGroupParams p = int_group_params(*f, cols);
     EXPECT_EQ(p.group_bytes, row_bytes(*f, cols)) << f->name;

@@ -142,8 +142,8 @@ struct Damage {
 };
 const Damage kDamages[] = {
     {"another method", [](auto& q) { q["quant_method"] = "quip"; }, "quantization_config.quant_method"},
-    {"another layout", [](auto& q) { q["config_groups"]["group_0"]["format"] = "float-quantized"; },
-     "config_groups.group_0.format"},
+    {"another layout", [](auto& q) { q["config_groups"]["group_0"]["format"] = "marlin-24"; },
+     "config_groups.'group_0'.format"},
     {"no groups", [](auto& q) { q.erase("config_groups"); }, "config_groups"},
     {"no weights", [](auto& q) { q["config_groups"]["group_0"].erase("weights"); }, "weights, it is missing"},
     {"odd bits", [](auto& q) { q["config_groups"]["group_0"]["weights"]["num_bits"] = 9; }, "num_bits"},

@@ -71,7 +71,7 @@ TEST(HostileConfig, AbsurdValuesAreNamed) {
       {"rope_scaling", json{{"type", "linear"}, {"factor", 0}}, "rope_scaling.factor"},
       {"rope_scaling", json{{"rope_type", "llama3"}, {"factor", 8}}, "rope_scaling.low_freq_factor"},
       {"rope_parameters", json{{"rope_type", "yarn"}}, "rope_parameters.factor"},
-      {"quantization_config", json{{"quant_method", "awq"}}, "quantization_config.quant_method"},
+      {"quantization_config", json{{"quant_method", "quip"}}, "quantization_config.quant_method"},
       {"partial_rotary_factor", 0.5, "partial_rotary_factor"},
   };
   for (const BadValue& c : cases) {

@@ -124,7 +124,7 @@ void unpack_awq(const JsonKeys& keys, const SafetensorsSet& files, Unpacked& out
     if (!std::string_view(t.name).ends_with(kPacked)) continue;
     out.tensors.push_back(read(files, t, by_row, out));
     const std::string base = module_of(t, kPacked);
-    for (const char* suffix : {".qweight", ".qzeros", ".scales"}) out.used.insert(base + suffix);
+    for (const char* suffix : {".qweight", ".qzeros", ".scales"}) out.done(files, base + suffix);
   }
 }
 

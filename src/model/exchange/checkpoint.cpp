@@ -23,6 +23,8 @@ constexpr Reader kReaders[] = {
     {"gptq", unpack_gptq},
     {"awq", unpack_awq},
     {"compressed-tensors", unpack_compressed_tensors},
+    {"fp8", unpack_fp8},
+    {"bitsandbytes", unpack_bitsandbytes},
     {"mlx", unpack_mlx},
 };
 
@@ -40,6 +42,13 @@ std::string method_of(const JsonKeys& keys) {
 
 void Unpacked::note(std::string text) {
   if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
+}
+
+void Unpacked::done(const SafetensorsSet& files, const std::string& name) {
+  const SafeTensor* t = files.find(name);
+  if (!t) return;
+  used.insert(name);
+  files.files()[std::size_t(t->file)].release(files.data(*t), t->size_bytes);
 }
 
 Unpacked unpack_layers(const nlohmann::json& config, const std::string& legacy, const SafetensorsSet& files) {

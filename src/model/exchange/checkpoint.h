@@ -19,6 +19,8 @@ struct Unpacked {
   std::set<std::string, std::less<>> used;  // stored tensors that need no other reader
   std::vector<std::string> notes;           // what a user should know, each once
   void note(std::string text);              // unless it is there
+  // This stored tensor, if it is there, has been read: no other reader needs it, nor its pages.
+  void done(const SafetensorsSet& files, const std::string& name);
 };
 
 // Dispatches on config.json's quantization_config (or MLX's quantization). Error(input) that names the key or the
@@ -28,8 +30,20 @@ Unpacked unpack_layers(const nlohmann::json& config, const std::string& legacy, 
 // The readers, one file each. `quantization`: the object that describes it.
 void unpack_gptq(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 void unpack_awq(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
+void unpack_fp8(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
+void unpack_bitsandbytes(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 void unpack_mlx(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 void unpack_compressed_tensors(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
+
+inline constexpr std::string_view kActivationsNote =
+    "the checkpoint quantizes activations, too; here its weights multiply activations as they are";
+
+// One FP8 layer, for layouts that hold such; `block`: rows and columns that share a scale where it is a matrix.
+struct Fp8Block {
+  dim rows = 0, cols = 0;
+};
+ModelTensor read_fp8(const SafetensorsSet& files, const SafeTensor& weight, const SafeTensor& scale,
+                     const Fp8Block& block, Unpacked& out);
 
 // "model.layers.0.mlp.up_proj" of "model.layers.0.mlp.up_proj.qweight"
 std::string module_of(const SafeTensor& t, std::string_view suffix);

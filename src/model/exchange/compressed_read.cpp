@@ -1,6 +1,7 @@
 // Reading compressed-tensors: "pack-quantized" (compressed_tensors.cpp has the layout), and "int-quantized" or
 // "naive-quantized", which hold weight i8 (rows, cols), weight_scale, and perhaps weight_zero_point i8, as they are.
-// A zero point or a scale per tensor is repeated for its rows; weight_g_idx i32 (cols) puts columns in other groups.
+// "float-quantized" is FP8 (fp8.cpp). A zero point or a scale per tensor is repeated for its rows; weight_g_idx i32
+// (cols) puts columns in other groups.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,8 @@ enum class Strategy { group, channel, tensor };
 struct Scheme {
   std::vector<std::string> targets;
   bool packed = true;
+  bool fp8 = false;
+  Fp8Block block;  // of FP8 in blocks
   int bits = 0;
   Strategy strategy = Strategy::channel;
   dim group = 0;
@@ -37,16 +40,28 @@ Error unlike(const JsonKeys& keys, std::string_view key, std::string_view expect
 
 bool is_packed_format(const JsonKeys& keys, const std::string& format) {
   if (format == "pack-quantized") return true;
-  if (format == "int-quantized" || format == "naive-quantized") return false;
-  throw unlike(keys, "format", "pack-quantized, int-quantized or naive-quantized", format);
+  if (format == "int-quantized" || format == "naive-quantized" || format == "float-quantized") return false;
+  throw unlike(keys, "format", "pack-quantized, int-quantized, naive-quantized or float-quantized", format);
+}
+
+// block_structure: [128, 128], where the strategy is block.
+Fp8Block block_of(const JsonKeys& weights) {
+  const auto at = weights.object.find("block_structure");
+  if (weights.text_or("strategy", "") != "block" || at == weights.object.end()) return {};
+  const auto good = [](const nlohmann::json& n) { return n.is_number_integer() && n >= 1 && n <= dim(1) << 20; };
+  if (!at->is_array() || at->size() != 2 || !good((*at)[0]) || !good((*at)[1]))
+    throw unlike(weights, "block_structure", "two sizes", at->dump());
+  return {(*at)[0].get<dim>(), (*at)[1].get<dim>()};
 }
 
 Scheme scheme_of(const JsonKeys& keys, const JsonKeys& weights, const std::string& format) {
   Scheme s;
   s.packed = is_packed_format(keys, keys.text_or("format", format));
   const std::string type = weights.text_or("type", ""), strategy = weights.text_or("strategy", "");
-  if (type != "int") throw unlike(weights, "type", "int", type);
   s.bits = int(weights.size("num_bits", 32));
+  s.fp8 = type == "float" && s.bits == 8 && !s.packed;
+  if (s.fp8) return s.block = block_of(weights), s;
+  if (type != "int") throw unlike(weights, "type", s.packed ? "int" : "int, or float of 8 bits", type);
   const bool known = s.packed ? s.bits >= 2 && s.bits <= 8 : s.bits == 8;
   if (!known) throw unlike(weights, "num_bits", s.packed ? "2 to 8" : "8", std::to_string(s.bits));
   s.symmetric = weights.flag_or("symmetric", true);
@@ -75,8 +90,7 @@ std::vector<Scheme> schemes_of(const JsonKeys& keys, Unpacked& out) {
     if (value.contains("targets") && value["targets"].is_array())
       for (const auto& target : value["targets"])
         if (target.is_string()) schemes.back().targets.push_back(target.get<std::string>());
-    if (group.object_or_null("input_activations"))
-      out.note("the checkpoint quantizes activations, too; here its weights multiply activations as they are");
+    if (group.object_or_null("input_activations")) out.note(std::string(kActivationsNote));
   }
   return schemes;
 }
@@ -215,6 +229,8 @@ class Layer {
 // Whether the stored shapes can be of this scheme.
 bool plausible(const SafetensorsSet& files, const std::string& base, const Scheme& s) {
   const SafeTensor* packed = files.find(base + std::string(kPacked));
+  const SafeTensor* plain = files.find(base + ".weight");
+  if (s.fp8 || (plain && plain->dtype == "F8_E4M3")) return s.fp8 && plain && plain->dtype == "F8_E4M3";
   if (s.packed != (packed != nullptr)) return false;
   if (s.symmetric != (files.find(base + ".weight_zero_point") == nullptr)) return false;
   try {
@@ -242,13 +258,15 @@ void unpack_compressed_tensors(const JsonKeys& quantization, const SafetensorsSe
   const std::vector<Scheme> schemes = schemes_of(quantization, out);
   for (const SafeTensor& t : files.tensors()) {
     const bool packed = std::string_view(t.name).ends_with(kPacked);
-    const bool plain = t.dtype == "I8" && std::string_view(t.name).ends_with(".weight");
+    const bool plain = (t.dtype == "I8" || t.dtype == "F8_E4M3") && std::string_view(t.name).ends_with(".weight");
     if (!packed && !plain) continue;
     const std::string base = module_of(t, packed ? kPacked : ".weight");
-    out.tensors.push_back(Layer(files, base, scheme_for(files, base, schemes)).read(out));
-    for (const char* suffix : {".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx"})
-      out.used.insert(base + suffix);
-    out.used.insert(t.name);
+    const Scheme& scheme = scheme_for(files, base, schemes);
+    out.tensors.push_back(scheme.fp8 ? read_fp8(files, t, companion(files, base, kScale), scheme.block, out)
+                                     : Layer(files, base, scheme).read(out));
+    for (const char* suffix : {".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx", ".input_scale"})
+      out.done(files, base + suffix);
+    out.done(files, t.name);
   }
 }
 

@@ -2,10 +2,12 @@
 // transformers read. Per layer: weight_packed i32 (rows, ceil(cols * bits / 32)), each row one little-endian stream of
 // codes, low bits first, signed codes with 2^(bits-1) added; weight_scale f16 (rows, groups); for asymmetric formats
 // weight_zero_point i32 (ceil(rows * bits / 32), groups), the same stream down each column; weight_shape i64 (2).
+// FP8 with a scale per row goes out as "float-quantized": weight F8_E4M3 (rows, cols), weight_scale f32 (rows, 1).
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "formats/fp8.h"
 #include "model/exchange/grid_rows.h"
 #include "model/exchange/layout.h"
 #include "model/exchange/words.h"
@@ -14,16 +16,21 @@ namespace pith {
 
 namespace {
 
+bool is_fp8(const Format& f) { return f.name == "fp8_e4m3"; }
 bool is_symmetric(const Format& f) { return f.int_group.symmetric; }
 
 std::string misfit(const Format& f, dim, dim cols) {
-  if (f.int_group.bits == 0 || f.int_group.minimum) return "an int group format";
+  if (is_fp8(f)) return {};
+  if (f.int_group.bits == 0 || f.int_group.minimum) return "an int group format or fp8_e4m3";
   return fits(f, cols) ? "" : fmt::format("columns in multiples of {}", f.block);
 }
 
 std::vector<SafeTensor> parts(std::string_view base, const Format& f, dim rows, dim cols) {
-  const Grid grid = grid_of(f, cols);
   const std::string name(base);
+  if (is_fp8(f))
+    return {stored_part(name + ".weight", "F8_E4M3", {rows, cols}),
+            stored_part(name + ".weight_scale", "F32", {rows, 1})};
+  const Grid grid = grid_of(f, cols);
   const dim groups = cols / grid.group;
   std::vector<SafeTensor> out;
   out.push_back(stored_part(name + ".weight_packed", "I32", {rows, packed_words(cols, grid.bits)}));
@@ -34,7 +41,18 @@ std::vector<SafeTensor> parts(std::string_view base, const Format& f, dim rows, 
   return out;
 }
 
+PackedParts pack_fp8(const Format& f, dim rows, dim cols, std::span<const std::byte> encoded) {
+  PackedParts out{std::vector<std::byte>(std::size_t(rows * cols)), std::vector<std::byte>(std::size_t(rows * 4))};
+  const dim bytes = row_bytes(f, cols);
+  for (dim r = 0; r < rows; ++r) {
+    std::memcpy(out[1].data() + r * 4, encoded.data() + r * bytes, 4);
+    std::memcpy(out[0].data() + r * cols, encoded.data() + r * bytes + kFp8ScaleBytes, std::size_t(cols));
+  }
+  return out;
+}
+
 PackedParts pack(const Format& f, dim rows, dim cols, std::span<const std::byte> encoded) {
+  if (is_fp8(f)) return pack_fp8(f, rows, cols, encoded);
   const Grid grid = grid_of(f, cols);
   const dim words = packed_words(cols, grid.bits), groups = cols / grid.group;
   PackedParts out;
@@ -59,9 +77,9 @@ PackedParts pack(const Format& f, dim rows, dim cols, std::span<const std::byte>
 
 nlohmann::json group_of(const Format& f) {
   const bool by_row = f.block == 0;
-  nlohmann::json weights = {{"num_bits", f.int_group.bits},
-                            {"type", "int"},
-                            {"symmetric", is_symmetric(f)},
+  nlohmann::json weights = {{"num_bits", is_fp8(f) ? 8 : f.int_group.bits},
+                            {"type", is_fp8(f) ? "float" : "int"},
+                            {"symmetric", is_fp8(f) || is_symmetric(f)},
                             {"strategy", by_row ? "channel" : "group"},
                             {"group_size", nullptr},
                             {"block_structure", nullptr},
@@ -69,7 +87,7 @@ nlohmann::json group_of(const Format& f) {
                             {"actorder", nullptr},
                             {"observer", "minmax"}};
   if (!by_row) weights["group_size"] = f.block;
-  return {{"format", "pack-quantized"},
+  return {{"format", is_fp8(f) ? "float-quantized" : "pack-quantized"},
           {"weights", std::move(weights)},
           {"input_activations", nullptr},
           {"output_activations", nullptr}};
@@ -88,12 +106,17 @@ void describe(std::span<const LinearModule> modules, nlohmann::json& config) {
     group.second.push_back(m.name);
   }
   nlohmann::json config_groups;
+  const auto floats =
+      std::count_if(groups.begin(), groups.end(), [](const auto& g) { return is_fp8(*g.second.first); });
+  const char* format = floats == 0                            ? "pack-quantized"
+                       : std::size_t(floats) == groups.size() ? "float-quantized"
+                                                              : "mixed-precision";
   for (const auto& [name, group] : groups) {
     nlohmann::json entry = group_of(*group.first);
     entry["targets"] = groups.size() == 1 ? nlohmann::json::array({"Linear"}) : nlohmann::json(group.second);
     config_groups["group_" + std::to_string(config_groups.size())] = std::move(entry);
   }
-  config["quantization_config"] = {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"},
+  config["quantization_config"] = {{"quant_method", "compressed-tensors"}, {"format", format},
                                    {"quantization_status", "compressed"},  {"config_groups", std::move(config_groups)},
                                    {"ignore", std::move(ignore)},          {"kv_cache_scheme", nullptr},
                                    {"global_compression_ratio", nullptr}};

@@ -205,10 +205,10 @@ void unpack_gptq(const JsonKeys& quantization, const SafetensorsSet& files, Unpa
     if (!std::string_view(t.name).ends_with(kPacked)) continue;
     out.tensors.push_back(Layer(files, t, settings).read(settings, out));
     const std::string base = module_of(t, kPacked);
-    for (const char* suffix : {".qweight", ".qzeros", ".scales", ".g_idx"}) out.used.insert(base + suffix);
+    for (const char* suffix : {".qweight", ".qzeros", ".scales", ".g_idx"}) out.done(files, base + suffix);
     const SafeTensor* bias = files.find(base + ".bias");
     if (bias && is_zero(files, *bias)) {
-      out.used.insert(bias->name);
+      out.done(files, bias->name);
       out.note("biases of zeros were left out");
     }
   }

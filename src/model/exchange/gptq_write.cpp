@@ -15,7 +15,8 @@ namespace {
 
 std::string misfit(const Format& f, dim rows, dim cols) {
   const int bits = f.int_group.bits;
-  if ((bits != 2 && bits != 3 && bits != 4 && bits != 8) || f.int_group.minimum) return "an int2, int3, int4 or int8 group format";
+  if ((bits != 2 && bits != 3 && bits != 4 && bits != 8) || f.int_group.minimum)
+    return "an int2, int3, int4 or int8 group format";
   if (!fits(f, cols)) return fmt::format("columns in multiples of {}", f.block);
   const dim whole = bits == 3 ? 32 : 32 / bits;
   if (rows % whole != 0 || cols % whole != 0) return fmt::format("rows and columns in multiples of {}", whole);

@@ -8,6 +8,7 @@ const Layout& layout_of(Container container, std::span<const Format* const> form
   PITH_CHECK(container != Container::gguf);
   if (container == Container::gptq) return gptq_layout(formats);
   if (container == Container::awq) return awq_layout;
+  if (container == Container::bnb) return bitsandbytes_layout;
   return container == Container::mlx ? mlx_layout : compressed_tensors_layout;
 }
 

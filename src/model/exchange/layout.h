@@ -37,7 +37,7 @@ struct Layout {
 // for Container::gguf is a bug of ours.
 const Layout& layout_of(Container container, std::span<const Format* const> formats = {});
 
-extern const Layout compressed_tensors_layout, awq_layout, mlx_layout;
+extern const Layout compressed_tensors_layout, awq_layout, bitsandbytes_layout, mlx_layout;
 const Layout& gptq_layout(std::span<const Format* const> formats);
 
 // For the layouts.

@@ -124,7 +124,7 @@ void unpack_mlx(const JsonKeys& keys, const SafetensorsSet& files, Unpacked& out
     if (!std::string_view(t.name).ends_with(kScales)) continue;
     const std::string base = module_of(t, kScales);
     out.tensors.push_back(read(files, t, settings_of(keys, base), out));
-    for (const char* suffix : {".weight", ".scales", ".biases"}) out.used.insert(base + suffix);
+    for (const char* suffix : {".weight", ".scales", ".biases"}) out.done(files, base + suffix);
   }
 }
 
