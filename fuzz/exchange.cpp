@@ -1,12 +1,11 @@
 // Packed layers of Hugging Face folders: the object that describes them, a zero byte, then a safetensors file. What is
 // accepted must decode within its buffers.
-#include "model/exchange/checkpoint.h"
-
 #include <nlohmann/json.hpp>
 
 #include "formats/format.h"
 #include "fuzz/fuzz.h"
 #include "io/json.h"
+#include "model/exchange/checkpoint.h"
 
 using namespace pith;
 

@@ -1,6 +1,7 @@
 // Searches for the scale (and minimum) of one block, and the rounding of its values to codes. Scales and
 // minimums come back as numbers that float16 can hold, so that codes are always computed on the stored scale.
-// All pointers are to n values, unaligned; w is null for equal weights. Results are finite for finite input.
+// All pointers are to n values, unaligned; w is null for equal weights; `affine` takes multiples of 8. Results are
+// finite for finite input.
 #pragma once
 #include "core/base.h"
 #include "kernels/isa.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "formats/format.h"
-#include "formats/small_float.h"
+#include "formats/small_floats/small_float.h"
 
 namespace pith {
 namespace {

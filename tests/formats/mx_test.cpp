@@ -7,7 +7,7 @@
 
 #include "core/rng.h"
 #include "formats/format.h"
-#include "formats/nvfp4_row.h"
+#include "formats/small_floats/nvfp4_row.h"
 
 namespace pith {
 namespace {

@@ -1,4 +1,4 @@
-#include "formats/nf4.h"
+#include "formats/levels/nf4.h"
 
 #include <gtest/gtest.h>
 

@@ -83,7 +83,8 @@ TEST(Quality, Json) {
   EXPECT_EQ(json.at("compression_ratio"), 2.0);
   EXPECT_NEAR(json.at("bits_per_weight_linears").get<double>(), 9.5438596, 1e-6);  // 8 * 17408 / 14592
   EXPECT_EQ(json.at("recipe").dump(),
-            R"({"allow_fallback":true,"allow_requantize":false,"dither_seed":null,"embed_format":null,"format":"q4_0",)"
+            R"({"adapter":null,"allow_fallback":true,"allow_requantize":false,"dither_seed":null,"embed_format":null,)"
+            R"("format":"q4_0",)"
             R"("importance_file":null,"method":"rtn","options":["range=minmax"],)"
             R"("overrides":["attn_v|ffn_down@0,1=f16"]})");
   EXPECT_EQ(json.at("comparisons").at(0).at("divergence").at("kl_max"), 0.5);

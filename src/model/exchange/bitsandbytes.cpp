@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "formats/nf4.h"
+#include "formats/levels/nf4.h"
 #include "io/json.h"
 #include "io/printable.h"
 #include "model/exchange/grid_layer.h"

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "formats/fp8.h"
+#include "formats/small_floats/fp8.h"
 #include "model/exchange/grid_rows.h"
 #include "model/exchange/layout.h"
 #include "model/exchange/words.h"

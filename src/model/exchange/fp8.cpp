@@ -1,7 +1,7 @@
 // FP8 layers, X.weight F8_E4M3 (rows, cols) and a scale that multiplies: one for the tensor, one a row, or one for each
 // block of rows and columns. "fp8" (as Qwen and DeepSeek publish their models) calls it weight_scale_inv, others
 // weight_scale.
-#include "formats/fp8.h"
+#include "formats/small_floats/fp8.h"
 
 #include <nlohmann/json.hpp>
 

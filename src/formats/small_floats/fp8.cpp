@@ -1,11 +1,11 @@
-#include "formats/fp8.h"
+#include "formats/small_floats/fp8.h"
 
 #include <cstring>
 #include <vector>
 
 #include "formats/block_codec.h"
 #include "formats/scale_search.h"
-#include "formats/small_float.h"
+#include "formats/small_floats/small_float.h"
 
 namespace pith {
 

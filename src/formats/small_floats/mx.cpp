@@ -8,7 +8,7 @@
 #include "formats/bit_stream.h"
 #include "formats/block_codec.h"
 #include "formats/scale_search.h"
-#include "formats/small_float.h"
+#include "formats/small_floats/small_float.h"
 
 namespace pith {
 

@@ -1,7 +1,7 @@
 // tq2_0: 256 values of {-1, 0, 1} * d in 66 bytes, 2 bits each.
 //   0                                                       64      66
 //   | 2 x 32 bytes: byte m of half h has 128h+32l+m at 2l  | d f16 |
-#include "formats/ternary_block.h"
+#include "formats/low_bits/ternary_block.h"
 
 namespace pith {
 

@@ -3,7 +3,7 @@
 //   | byte m: trits of 32t+m, t < 5 | byte m: 160+16t+m, t < 5       | byte m: 240+4t+m, t<4 | d f16 |
 // A byte is ceil(v * 256 / 243), v the number with the trits as base-3 digits, the first one highest; so trit t
 // is the whole part of 3 * frac(byte / 256 * 3^t).
-#include "formats/ternary_block.h"
+#include "formats/low_bits/ternary_block.h"
 
 namespace pith {
 

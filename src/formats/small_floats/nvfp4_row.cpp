@@ -1,11 +1,11 @@
-#include "formats/nvfp4_row.h"
+#include "formats/small_floats/nvfp4_row.h"
 
 #include <cmath>
 #include <cstring>
 
 #include "formats/block_codec.h"
 #include "formats/scale_search.h"
-#include "formats/small_float.h"
+#include "formats/small_floats/small_float.h"
 
 namespace pith {
 
