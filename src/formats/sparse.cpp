@@ -31,7 +31,7 @@ void encode_row(Encoded& e, dim row, const float* x) {
 void spread_bitmask(const Sparse& s, dim row, float* out) {
   const dim first = s.row_starts[row], kept = s.row_starts[row + 1] - first;
   const Format& f = *s.values.format;
-  f.decode(f, s.values.data + first * f.block_bytes, kept, out + s.cols - kept);
+  if (kept > 0) f.decode(f, s.values.data + first * f.block_bytes, kept, out + s.cols - kept);
   const std::byte* mask = s.positions + row * position_bytes(s.cols);
   dim next = s.cols - kept;
   for (dim c = 0; c < s.cols; ++c) {
