@@ -6,6 +6,8 @@ pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)  # SHA-256
 find_library(DNNL_LIBRARY dnnl REQUIRED)
+find_library(LAPACKE_LIBRARY lapacke REQUIRED)
+find_library(OPENBLAS_LIBRARY openblas REQUIRED)  # LAPACK and BLAS
 find_package(CLI11 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(OpenMP)  # oneDNN's threads, which ours keep to themselves
@@ -16,7 +18,8 @@ target_compile_options(pith_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -W
 target_compile_definitions(pith_flags INTERFACE PITH_VERSION="${PROJECT_VERSION}")
 if(PITH_SANITIZE)
   # The checks woven in make g++ see paths that are none.
-  target_compile_options(pith_flags INTERFACE -fsanitize=${PITH_SANITIZE} -fno-sanitize-recover=all -Wno-maybe-uninitialized)
+  target_compile_options(pith_flags INTERFACE -fsanitize=${PITH_SANITIZE} -fno-sanitize-recover=all
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(pith_flags INTERFACE -fsanitize=${PITH_SANITIZE})
 endif()
 if(PITH_FUZZ)

@@ -12,6 +12,12 @@ static void set_up(CLI::App& app) {
   app.add_option("-m,--method", options->method, "how values are chosen (see: pith methods)")->capture_default_str();
   app.add_option("--set", options->set, "an option of the method, NAME=VALUE, e.g. --set range=minmax");
   app.add_option("--importance", options->importance, "importance of the input features: a llama.cpp imatrix file");
+  app.add_option("--calibrate", options->calibrate,
+                 "text that calibrated methods see, and from which importance is measured: plain text, or .jsonl with "
+                 "conversations (default, where the method needs one: the model writes its own)");
+  app.add_option("--calibrate-samples", options->calibrate_samples, "pieces of the text")->capture_default_str();
+  app.add_option("--calibrate-length", options->calibrate_length, "tokens of a piece")->capture_default_str();
+  app.add_option("--calibrate-seed", options->calibrate_seed, "draws the pieces")->capture_default_str();
   app.add_flag("--no-fallback", options->no_fallback, "fail where a format does not fit a shape");
   app.callback([options] {
     const Model model = Model::open(options->model);
@@ -25,7 +31,8 @@ const Command quantize_command = {
     "  pith quantize SmolLM2-135M/ --format q4_0\n"
     "  pith quantize model.gguf --format q4_k --dry-run\n"
     "  pith quantize model/ --format int4_g128 --to hf -o model-int4/\n"
-    "  pith quantize model/ --format q3_k --override 'attn_v|ffn_down=q5_k' --importance model.imatrix",
+    "  pith quantize model/ --format q3_k --override 'attn_v|ffn_down=q5_k' --importance model.imatrix\n"
+    "  pith quantize model/ --method gptq --format q4_0 --calibrate calibration.txt",
     set_up};
 
 }  // namespace pith::cli

@@ -87,6 +87,11 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   recipe.allow_requantize = o.allow_requantize;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};
   if (!o.importance.empty()) recipe.importance_file = o.importance;
+  if (!o.calibrate.empty() || method_or_throw(o.method).needs != Needs::nothing)
+    recipe.calibration = {{o.calibrate.begin(), o.calibrate.end()},
+                          dim(o.calibrate_samples),
+                          dim(o.calibrate_length),
+                          std::uint64_t(o.calibrate_seed)};
   if (!o.target.empty()) recipe.target = &target_or_throw(o.target);
   if (!o.lora.empty()) recipe.adapter = o.lora;
   if (!o.max_ram.empty()) job.limits.max_ram_bytes = parse_bytes(o.max_ram);

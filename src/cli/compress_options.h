@@ -15,7 +15,8 @@ namespace pith::cli {
 struct CompressOptions {
   std::string model, out, format, embed_format, to, target, lora, method = "rtn", importance, max_ram, text,
                                                                   protocol = "llamacpp-512";
-  std::vector<std::string> set, overrides;
+  std::vector<std::string> set, overrides, calibrate;
+  long long calibrate_samples = 128, calibrate_length = 512, calibrate_seed = 0;
   bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;
   long long dither_seed = -1;  // negative: none
 };

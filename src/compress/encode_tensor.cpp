@@ -15,7 +15,13 @@ namespace {
 constexpr dim kPanelBytes = dim(64) << 20;
 constexpr dim kStripValues = dim(1) << 14;  // with its encoded rows it stays in a core's own cache
 
-dim strip_rows(dim cols) { return std::max<dim>(1, kStripValues / std::max<dim>(1, cols)); }
+// Calibrated methods read (cols, cols) coefficients for every strip.
+constexpr dim kCalibratedStrip = 48;
+
+dim strip_rows(const EncodeTask& task) {
+  const dim few = std::max<dim>(1, kStripValues / std::max<dim>(1, task.source.cols()));
+  return task.state ? std::max(few, kCalibratedStrip) : few;
+}
 
 // In eight lanes of fixed order, which the compiler can do at once.
 ErrorSums sums_of_row(const float* source, const float* decoded, dim n) {
@@ -55,7 +61,7 @@ class Strip {
         cols_(task.source.cols()),
         row_bytes_(row_bytes(task.format, cols_)),
         decoded_(std::size_t(cols_)) {
-    const dim values = strip_rows(cols_) * cols_;
+    const dim values = strip_rows(task) * cols_;
     if (task.source.by_rows()) values_.resize(std::size_t(values));
     if (task.source.by_rows() && task.source.dithered()) plain_.resize(std::size_t(values));
   }
@@ -83,7 +89,8 @@ class Strip {
   void encode_values(dim begin, dim end, const float* values, std::byte* out) {
     if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
-      return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out}, task_.options);
+      return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out, task_.state},
+                                task_.options);
     for (dim i = 0; i < end - begin; ++i)
       task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
   }
@@ -102,7 +109,7 @@ dim TensorEncoder::panel_rows(const EncodeTask& task) {
 
 dim TensorEncoder::working_bytes(const EncodeTask& task) {
   const dim cols = task.source.cols(),
-            rows = task.source.by_rows() ? strip_rows(cols) * num_threads() : panel_rows(task);
+            rows = task.source.by_rows() ? strip_rows(task) * num_threads() : panel_rows(task);
   const dim copies = (task.source.dithered() ? 2 : 1);
   return (copies * rows + num_threads()) * cols * dim(sizeof(float));
 }
@@ -118,10 +125,11 @@ void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte
       plain = load(plain_, rows * cols, [&](float* to) { task.source.load_plain(begin, end, to); });
   }
   std::vector<ErrorSums> of_row(static_cast<std::size_t>(rows));
-  parallel_ranges(rows, rows_for_a_thread(cols), [&](dim first, dim last) {
+  const dim step = strip_rows(task);
+  parallel_ranges(rows, task.state ? 16 : rows_for_a_thread(cols), [&](dim first, dim last) {
     Strip strip(task);
-    for (dim r = first; r < last; r += strip_rows(cols))
-      strip.encode(begin + r, begin + std::min(last, r + strip_rows(cols)), values ? values + r * cols : nullptr,
+    for (dim r = first; r < last; r += step)
+      strip.encode(begin + r, begin + std::min(last, r + step), values ? values + r * cols : nullptr,
                    plain ? plain + r * cols : nullptr, out + r * bytes, of_row.data() + r);
   });
   for (const ErrorSums& row : of_row) {

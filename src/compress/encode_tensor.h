@@ -16,6 +16,7 @@ struct EncodeTask {
   const Method& method;  // for quantized formats; dense ones are only rounded
   const Options& options;
   const float* importance = nullptr;  // (cols) or null
+  const LayerState* state = nullptr;  // what the method made of the inputs, or null
 };
 
 // Holds the buffers; one for a whole run.

@@ -28,6 +28,10 @@ void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
   add_number(sha, dim(recipe.dither.seed));
   if (prepared.adapter) add_text(sha, sha256_of_files(prepared.adapter->files()));
   if (recipe.importance_file) add_text(sha, sha256_of_files(std::span(&*recipe.importance_file, 1)));
+  if (!prepared.calibration) return;
+  const CalibrationChoice& c = *prepared.calibration;
+  add_text(sha, sha256_of_files(c.files));
+  for (const dim n : {c.samples, c.length, dim(c.seed), dim(recipe.compressed_prefix)}) add_number(sha, n);
 }
 
 void add_plan(Sha256& sha, const ExportPlan& plan) {

@@ -2,16 +2,24 @@
 // it opens no file, starts no thread and prints nothing. Each is one file in quantize/, prune/, lowrank/ or
 // distill/ and one line in methods.def.
 #pragma once
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "compress/input_stats.h"
 #include "core/options.h"
 #include "core/progress.h"
 #include "formats/format.h"
 
 namespace pith {
+
+// What a method makes once of a matrix's inputs, for all its rows; read by many threads.
+struct LayerState {
+  std::string note;  // what had to be done differently; goes into the report
+  virtual ~LayerState() = default;
+};
 
 // What a method is given: some rows of one matrix, in f32.
 struct LayerTask {
@@ -20,7 +28,10 @@ struct LayerTask {
   const Format* format = nullptr;     // the target's
   const float* importance = nullptr;  // (cols) mean squared input, or null when nothing was measured
   std::byte* out = nullptr;           // rows * row_bytes(*format, cols), to be filled
+  const LayerState* state = nullptr;  // of `prepare`; null where nothing was measured: then it rounds to nearest
 };
+
+enum class Needs { nothing, moments };  // of the inputs: no statistics, or all of InputStats
 
 struct Method {
   std::string_view name;
@@ -28,8 +39,12 @@ struct Method {
   std::string_view summary;  // one line
   std::string_view paper;    // where it comes from
   std::vector<OptionSpec> options;
+  Needs needs = Needs::nothing;
+  // Once per matrix (matrices of one format that read the same input share it); null where nothing is needed.
+  std::unique_ptr<LayerState> (*prepare)(const InputStats& stats, const Format& format,
+                                         const Options& options) = nullptr;
   // Called for different rows at the same time; what it does to a row must not depend on the others.
-  void (*layer)(const LayerTask& task, const Options& options);
+  void (*layer)(const LayerTask& task, const Options& options) = nullptr;
 };
 
 std::span<const Method* const> all_methods();

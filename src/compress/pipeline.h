@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/calibrate/calibration_text.h"
 #include "compress/method.h"
 #include "core/progress.h"
 #include "model/export.h"
@@ -41,8 +42,12 @@ struct Recipe {
   bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
   Dither dither;
   std::optional<std::filesystem::path> importance_file;  // llama.cpp imatrix
-  const TargetProfile* target = nullptr;                 // the program that will load the output; null: any
-  std::optional<std::filesystem::path> adapter;          // LoRA, merged into the weights first
+  // What calibrated methods see; the others take its mean squares as importance. A calibrated method without it lets
+  // the model write its own text.
+  std::optional<CalibrationChoice> calibration;
+  bool compressed_prefix = true;          // blocks are calibrated on the outputs of the compressed blocks before them
+  const TargetProfile* target = nullptr;  // the program that will load the output; null: any
+  std::optional<std::filesystem::path> adapter;  // LoRA, merged into the weights first
 };
 
 struct RunLimits {
@@ -81,6 +86,7 @@ struct TensorOutcome {
   double relative_error;  // ||w - w'||_F / ||w||_F
   double sqnr_db;
   dim bytes;
+  std::string note;  // what the method had to do differently
 };
 
 struct Outcome {
@@ -90,6 +96,7 @@ struct Outcome {
   dim peak_ram_bytes = 0;  // measured, of this process
   std::string source_hash, output_hash;
   dim output_bytes = 0;  // of the weight files as written
+  dim calibration_tokens = 0;
 };
 
 Preflight preflight(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target);

@@ -7,6 +7,7 @@
 #include "compress/target_profile.h"
 #include "core/error.h"
 #include "io/stage.h"
+#include "ops/linear.h"
 
 namespace pith {
 
@@ -17,7 +18,7 @@ constexpr double kBytesPerSecond = 1e9;        // of hashing, copying and readin
 constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its check, threads' scratch, allocator
 
 EncodeTask task_for(const SourceRows& rows, const ExportTensor& t, const Prepared& p) {
-  return {rows, *t.format, *p.method, p.options, p.importance.find(t.source)};
+  return {rows, *t.format, *p.method, p.options, p.importance.find(t.source), nullptr};
 }
 
 // Seconds a value takes on the way from one type to another, by encoding some rows of the tensor.
@@ -64,6 +65,35 @@ dim tensor_bytes(const ExportTensor& t, const EncodeTask& task, dim source_bytes
   return TensorEncoder::working_bytes(task) + encoded_bytes + mapped_bytes;
 }
 
+// Seconds of a product of (256, 1024) with (1024, 1024), per multiplication.
+double seconds_of_a_product() {
+  constexpr dim kRows = 256, kWidth = 1024;
+  std::vector<float> x(std::size_t(kRows * kWidth), 1.0f), y(x.size()), w(std::size_t(kWidth * kWidth), 1.0f);
+  Encoded encoded;
+  encoded.format = &f32_format();
+  encoded.rows = encoded.cols = kWidth;
+  encoded.data = reinterpret_cast<const std::byte*>(w.data());
+  const Weight weight = std::move(encoded);
+  LinearWorkspace workspace;
+  const auto start = std::chrono::steady_clock::now();
+  linear({&weight, nullptr, x.data(), kRows, y.data(), kWidth}, workspace);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / (kRows * kWidth * kWidth);
+}
+
+// Running the blocks once as they are and once compressed, and the second moments of what they read.
+double calibration_seconds(const Model& model, const CalibrationChoice& choice, const Recipe& recipe,
+                           const Prepared& p) {
+  double products = 0, moments = 0;
+  for (const ModelTensor& t : model.tensors()) {
+    if (!is_linear(t.role) || t.vector || t.part != Part::weight) continue;
+    products += double(t.weight.rows) * double(t.weight.cols);
+    if (t.role == shared_input(t.role)) moments += 0.5 * double(t.weight.cols) * double(t.weight.cols);
+  }
+  const double passes = recipe.compressed_prefix ? 2 : 1;
+  const double all = passes * products + (p.method->needs == Needs::moments ? moments : 0);
+  return all * double(choice.samples * choice.length) * seconds_of_a_product();
+}
+
 void predict(const Model& model, const Recipe& recipe, Prepared& p) {
   std::vector<Path> paths;
   dim working_bytes = 0;
@@ -78,7 +108,10 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
     const SourceRows source(model, *path.largest, recipe.dither, p.adapter_or_null());
     seconds += trial(task_for(source, *path.largest, p)) * double(path.all_values);
   }
-  p.preflight.seconds = seconds;
+  p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, *p.calibration, recipe, p) : 0);
+  if (p.calibration)
+    p.preflight.peak_ram_bytes +=
+        Calibrator::working_bytes(model, *p.calibration, calibrator_options(p, recipe, {}, {}));
 }
 
 // Noise that would touch nothing is a mistake of the caller.
@@ -110,6 +143,15 @@ void join_plans(const Model& model, Prepared& p) {
 
 }  // namespace
 
+CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, const RunLimits& limits,
+                                     const std::filesystem::path& target) {
+  CalibratorOptions options{.with_moments = p.method->needs == Needs::moments,
+                            .compressed_prefix = recipe.compressed_prefix};
+  if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
+  options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
+  return options;
+}
+
 bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
   return t.slots.size() == 1 && t.slots[0].size_bytes == rows * row_bytes(*t.format, cols);
 }
@@ -124,6 +166,8 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   plans = choose_formats(model, recipe, container, p.adapter_or_null());
   if (recipe.target) check_target(*recipe.target, container, plans);
   check_dither(plans, recipe);
+  p.calibration = recipe.calibration;
+  if (p.method->needs != Needs::nothing && !p.calibration) p.calibration.emplace();
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
   p.plan_of.assign(model.tensors().size(), Prepared::kNone);
@@ -133,6 +177,10 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     p.plan_of[plans[i].source] = i;
   }
   p.plan = plan_export(model, container, format_of, target.filename().string());
+  // Calibration walks the blocks; what stands outside them comes after.
+  if (p.calibration)
+    std::stable_partition(p.plan.tensors.begin(), p.plan.tensors.end(),
+                          [&](const ExportTensor& t) { return model.tensors()[t.source].layer >= 0; });
   join_plans(model, p);
   p.preflight.output_bytes = p.plan.total_bytes();
   p.preflight.disk_free_bytes = Stage::free_bytes(target);

@@ -1,5 +1,6 @@
 // All that is decided before the first weight is touched.
 #pragma once
+#include "compress/calibrate/calibrator.h"
 #include "compress/encode_tensor.h"
 #include "compress/importance.h"
 #include "model/exchange/lora.h"
@@ -12,6 +13,7 @@ struct Prepared {
   const Method* method = nullptr;
   Options options;
   Importance importance;
+  std::optional<CalibrationChoice> calibration;  // where the method or the recipe asks for it
   std::optional<LoraAdapter> adapter;
   std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
   std::vector<std::size_t> in_head;  // into preflight.tensors: written with a file's head already, exactly
@@ -22,6 +24,10 @@ struct Prepared {
 
 // Error(input) when a choice cannot be stored; disk and memory are for the caller to judge.
 Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target);
+
+// max_ram_bytes: what the run may take in all, as far as it is limited.
+CalibratorOptions calibrator_options(const Prepared& prepared, const Recipe& recipe, const RunLimits& limits,
+                                     const std::filesystem::path& target);
 
 // One slot that holds the rows as they are encoded, so panels can be written as they come.
 bool written_by_rows(const ExportTensor& t, dim rows, dim cols);

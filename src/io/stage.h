@@ -32,6 +32,9 @@ class Stage {
   void add_file(const std::string& name, dim size_bytes);
   void write(const std::string& file, dim offset_bytes, std::span<const std::byte> bytes);
   void write_text(const std::string& file, std::string_view text);  // whole small file
+  // The same for what only a resumed run will read: a file beside the target's, gone at commit.
+  void add_scratch(const std::string& name, dim size_bytes);
+  void read(const std::string& file, dim offset_bytes, std::span<std::byte> bytes) const;
 
   // Journal: `record` is durable after the bytes it speaks of, all written so far; on resume `recorded` tells what an
   // earlier run finished, with the note it left. A torn last line is ignored.

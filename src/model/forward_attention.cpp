@@ -35,7 +35,7 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
     multiply({&b.v, Role::attn_v, normed, n, v}, l, pass.observer);
     store_heads(pass, l, k, v, kv_width_);
   }
-  if (l == config_.layers - 1 && !pass.observer) {
+  if (l == config_.layers - 1 && !pass.observer && !pass.alone) {
     pass.compact = true;
     pass.rows = dim(pass.piece.wanted.size());
     keep_wanted(pass, x_.as<float>(), config_.hidden);
@@ -81,8 +81,8 @@ void Layers::store_heads(Pass& pass, dim l, float* k, const float* v, dim stride
   const bool neighbours = config_.rope.pairing == RopePairing::neighbours;
   const dim width = config_.head_dim, step = pass.cache.capacity() * width;
   for (const PieceRun& run : pass.piece.runs) {
-    float* keys = pass.cache.keys(l, run.sequence) + run.first_position * width;
-    float* values = pass.cache.values(l, run.sequence) + run.first_position * width;
+    float* keys = pass.cache.keys(pass.cache_layer(l), run.sequence) + run.first_position * width;
+    float* values = pass.cache.values(pass.cache_layer(l), run.sequence) + run.first_position * width;
     parallel_for(
         run.count,
         [&](dim i) {
@@ -118,7 +118,8 @@ void Layers::attend(Pass& pass, dim l, const float* q) {
   for (const PieceRun& run : pass.piece.runs) {
     const dim skip = pass.compact ? run.wanted_from : 0;
     if (skip == run.count) continue;
-    queries_.push_back({pass.cache.keys(l, run.sequence), pass.cache.values(l, run.sequence), run.first_position + skip,
+    queries_.push_back({pass.cache.keys(pass.cache_layer(l), run.sequence),
+                        pass.cache.values(pass.cache_layer(l), run.sequence), run.first_position + skip,
                         run.count - skip, row});
     row += run.count - skip;
   }

@@ -19,21 +19,25 @@ namespace {
 constexpr dim kPieceBytes = dim(256) << 20;  // all activations of one piece
 constexpr dim kMostRows = 4096, kLeastRows = 128;
 
-dim rows_that_fit(const Config& c, dim q_width, dim kv_width) {
-  const dim per_row = dim(sizeof(float)) *
-                      (4 * c.hidden + 2 * q_width + 2 * kv_width + 2 * std::max({c.ffn, c.expert_ffn, c.shared_ffn}) +
-                       (c.experts > 0 ? 2 * c.hidden + c.experts : 0));
-  return std::clamp(kPieceBytes / per_row, kLeastRows, kMostRows);
+}  // namespace
+
+dim Layers::bytes_for_rows(const Config& c, dim rows) {
+  const dim per_row = 4 * c.hidden + 2 * (c.heads + c.kv_heads) * c.head_dim +
+                      2 * std::max({c.ffn, c.expert_ffn, c.shared_ffn}) +
+                      (c.experts > 0 ? 2 * c.hidden + c.experts : 0);
+  return rows * per_row * dim(sizeof(float));
 }
 
-}  // namespace
+dim Layers::rows_that_fit(const Config& c) {
+  return std::clamp(kPieceBytes / bytes_for_rows(c, 1), kLeastRows, kMostRows);
+}
 
 Layers::Layers(const Network& network)
     : net_(network),
       config_(*network.config),
       q_width_(config_.heads * config_.head_dim),
       kv_width_(config_.kv_heads * config_.head_dim),
-      max_rows_(rows_that_fit(config_, q_width_, kv_width_)) {}
+      max_rows_(rows_that_fit(config_)) {}
 
 dim Layers::workspace_bytes() const {
   dim sum = linear_.size_bytes() + attention_.size_bytes() + rope_.size_bytes() + sliding_rope_.size_bytes();
@@ -113,6 +117,20 @@ float* Layers::run(KvCache& cache, const Piece& piece, LinearObserver* observer)
   Pass pass = {cache, piece, observer, piece.rows(), false};
   for (dim l = 0; l < config_.layers; ++l) layer(pass, l);
   return x_.as<float>();
+}
+
+void Layers::embed(const Piece& piece, float* hidden) {
+  embed(piece);
+  std::memcpy(hidden, x_.as<float>(), std::size_t(piece.rows() * config_.hidden) * sizeof(float));
+}
+
+void Layers::run_block(KvCache& cache, const Piece& piece, dim l, float* hidden, LinearObserver* observer) {
+  const std::size_t bytes = std::size_t(piece.rows() * config_.hidden) * sizeof(float);
+  std::memcpy(reserve(x_, piece.rows() * config_.hidden), hidden, bytes);
+  fill_ropes(cache, piece);
+  Pass pass = {cache, piece, observer, piece.rows(), false, true};
+  layer(pass, l);
+  std::memcpy(hidden, x_.as<float>(), bytes);
 }
 
 void Layers::layer(Pass& pass, dim l) {

@@ -18,6 +18,11 @@ class Layers {
   // observer.
   float* run(KvCache& cache, const Piece& piece, LinearObserver* observer);
 
+  // One block at a time. hidden: (rows, hidden) of the piece.
+  void embed(const Piece& piece, float* hidden);
+  // hidden before the block becomes what follows it; the cache has one layer, which is this one's.
+  void run_block(KvCache& cache, const Piece& piece, dim l, float* hidden, LinearObserver* observer);
+
   // y (n, rows of the weight) = or += x W^T + bias, seen by the observer first.
   struct Product {
     const Linear* linear;
@@ -34,6 +39,8 @@ class Layers {
   void normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where);
 
   dim max_rows() const { return max_rows_; }
+  static dim rows_that_fit(const Config& config);             // of a piece
+  static dim bytes_for_rows(const Config& config, dim rows);  // of their activations, about
   dim workspace_bytes() const;
 
  private:
@@ -43,6 +50,8 @@ class Layers {
     LinearObserver* observer;
     dim rows = 0;          // of the residual stream: all, or the wanted ones once the last layer dropped the others
     bool compact = false;  // the others were dropped
+    bool alone = false;    // one block by itself
+    dim cache_layer(dim l) const { return alone ? 0 : l; }
   };
   void embed(const Piece& piece);
   void fill_ropes(const KvCache& cache, const Piece& piece);

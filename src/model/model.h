@@ -56,6 +56,7 @@ struct Block {
   std::vector<Expert> experts;
   Expert shared;
 };
+Linear* find_linear(Block& block, Role role, dim expert = -1);  // null where no such matrix lies in a block
 
 class Model {
  public:

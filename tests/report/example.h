@@ -49,7 +49,8 @@ inline TensorOutcome outcome_of(const TensorPlan& plan, double relative_error, d
           .rmse = relative_error / 10,
           .relative_error = relative_error,
           .sqnr_db = sqnr_db,
-          .bytes = plan.bytes_after};
+          .bytes = plan.bytes_after,
+          .note = {}};
 }
 
 inline Outcome example_outcome() {

@@ -26,6 +26,7 @@ namespace {
 constexpr const char* kJournalName = ".pith-journal";
 
 struct StagedFile {
+  fs::path path;
   Descriptor file;
   dim size_bytes = -1;  // -1: a text file, of any size
   std::atomic<bool> dirty = true;
@@ -102,8 +103,9 @@ struct Stage::Impl {
   bool can_go_on(const std::string& fingerprint) const;
   void start_afresh(const std::string& fingerprint);
   void check_name(const std::string& name) const;
-  StagedFile& open_file(const std::string& name, int flags);
-  void reserve(StagedFile& f, const std::string& name, dim size_bytes) const;
+  StagedFile& open_file(const std::string& name, const fs::path& path, int flags);
+  void reserve(StagedFile& f, dim size_bytes) const;
+  void add_sized(const std::string& name, const fs::path& path, dim size_bytes);
   void sync_dirty();
   void rename_into_place();
 };
@@ -143,18 +145,18 @@ void Stage::Impl::check_name(const std::string& name) const {
     throw input_error(target.string(), "expected a plain file name, got {}", printable(name));
 }
 
-StagedFile& Stage::Impl::open_file(const std::string& name, int flags) {
-  const fs::path path = folder() / name;
+StagedFile& Stage::Impl::open_file(const std::string& name, const fs::path& path, int flags) {
   Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0666));
   if (!file) throw environment_error(path.string(), "creating the file failed: {}", std::strerror(errno));
   StagedFile& staged_file = files[name];
+  staged_file.path = path;
   staged_file.file = std::move(file);
   staged_file.dirty = true;
   return staged_file;
 }
 
-void Stage::Impl::reserve(StagedFile& f, const std::string& name, dim size_bytes) const {
-  const std::string where = (folder() / name).string();
+void Stage::Impl::reserve(StagedFile& f, dim size_bytes) const {
+  const std::string where = f.path.string();
   const auto refuse = [&](const std::string& why) {
     return Error(Blame::environment, where, fmt::format("expected room for {} bytes: {}", size_bytes, why),
                  "free some space, or write elsewhere");
@@ -173,7 +175,7 @@ void Stage::Impl::reserve(StagedFile& f, const std::string& name, dim size_bytes
 
 void Stage::Impl::sync_dirty() {
   for (auto& [name, f] : files)
-    if (f.dirty.exchange(false)) sync_or_throw(f.file.get(), (folder() / name).string());
+    if (f.dirty.exchange(false)) sync_or_throw(f.file.get(), f.path.string());
 }
 
 Stage::Stage(fs::path target, Kind kind, std::string fingerprint, Options options) : impl_(std::make_unique<Impl>()) {
@@ -194,22 +196,30 @@ Stage::~Stage() = default;
 const fs::path& Stage::folder() const { return impl_->is_folder ? impl_->staged : impl_->partial; }
 
 void Stage::add_file(const std::string& name, dim size_bytes) {
-  PITH_CHECK(size_bytes >= 0 && !impl_->committed);
   impl_->check_name(name);
-  const auto known = impl_->journal->files().find(name);
-  const fs::path path = folder() / name;
-  if (known == impl_->journal->files().end()) {
-    StagedFile& f = impl_->open_file(name, O_TRUNC);
+  impl_->add_sized(name, folder() / name, size_bytes);
+}
+
+void Stage::add_scratch(const std::string& name, dim size_bytes) {
+  PITH_CHECK(name != impl_->target.filename().string() && name.find('/') == name.npos);
+  impl_->add_sized(name, impl_->partial / name, size_bytes);
+}
+
+void Stage::Impl::add_sized(const std::string& name, const fs::path& path, dim size_bytes) {
+  PITH_CHECK(size_bytes >= 0 && !committed);
+  const auto known = journal->files().find(name);
+  if (known == journal->files().end()) {
+    StagedFile& f = open_file(name, path, O_TRUNC);
     f.size_bytes = size_bytes;
-    impl_->reserve(f, name, size_bytes);
+    reserve(f, size_bytes);
     sync_or_throw(f.file.get(), path.string());
-    sync_folder(folder());
-    impl_->journal->add_file(name, size_bytes);
+    sync_folder(path.parent_path());
+    journal->add_file(name, size_bytes);
     return;
   }
   if (known->second != size_bytes)
     throw input_error(path.string(), "expected {} bytes, the earlier run planned {}", size_bytes, known->second);
-  StagedFile& f = impl_->open_file(name, 0);
+  StagedFile& f = open_file(name, path, 0);
   f.size_bytes = size_bytes;
   struct stat status {};
   if (fstat(f.file.get(), &status) != 0 || status.st_size != size_bytes)
@@ -223,15 +233,27 @@ void Stage::write(const std::string& file, dim offset_bytes, std::span<const std
   PITH_CHECK(at != impl_->files.end());
   StagedFile& f = at->second;
   PITH_CHECK(offset_bytes >= 0 && dim(bytes.size()) <= f.size_bytes - offset_bytes);
-  write_all(f.file.get(), offset_bytes, {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-            (folder() / file).string());
+  write_all(f.file.get(), offset_bytes, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, f.path.string());
   f.dirty = true;
+}
+
+void Stage::read(const std::string& file, dim offset_bytes, std::span<std::byte> bytes) const {
+  const auto at = impl_->files.find(file);
+  PITH_CHECK(at != impl_->files.end());
+  const StagedFile& f = at->second;
+  PITH_CHECK(offset_bytes >= 0 && dim(bytes.size()) <= f.size_bytes - offset_bytes);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t n = pread(f.file.get(), bytes.data() + done, bytes.size() - done, offset_bytes + dim(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw environment_error(f.path.string(), "reading back failed: {}", n ? std::strerror(errno) : "short");
+    done += std::size_t(n);
+  }
 }
 
 void Stage::write_text(const std::string& file, std::string_view text) {
   PITH_CHECK(!impl_->committed);
   impl_->check_name(file);
-  StagedFile& f = impl_->open_file(file, O_TRUNC);
+  StagedFile& f = impl_->open_file(file, folder() / file, O_TRUNC);
   write_all(f.file.get(), 0, text, (folder() / file).string());
 }
 

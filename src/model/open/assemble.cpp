@@ -166,6 +166,16 @@ constexpr LinearPlace kLinears[] = {
     {Role::shared_router, &Block::shared_router},
 };
 
+struct ExpertPlace {
+  Role role, shared_role;
+  Linear Expert::*linear;
+};
+constexpr ExpertPlace kExpertLinears[] = {
+    {Role::expert_gate, Role::shared_gate, &Expert::gate},
+    {Role::expert_up, Role::shared_up, &Expert::up},
+    {Role::expert_down, Role::shared_down, &Expert::down},
+};
+
 // Builds the views of the forward pass.
 class Wiring {
  public:
@@ -205,10 +215,12 @@ class Wiring {
   }
   Norm norm(Role role, dim layer) { return {vector(role, layer, Part::weight), vector(role, layer, Part::bias)}; }
   void add_experts(Block& block, dim layer) {
-    for (dim e = 0; e < m_.config.experts; ++e)
-      block.experts.push_back({linear(Role::expert_gate, layer, e), linear(Role::expert_up, layer, e),
-                               linear(Role::expert_down, layer, e)});
-    block.shared = {linear(Role::shared_gate, layer), linear(Role::shared_up, layer), linear(Role::shared_down, layer)};
+    block.experts.resize(std::size_t(m_.config.experts));
+    for (const ExpertPlace& place : kExpertLinears) {
+      for (dim e = 0; e < m_.config.experts; ++e)
+        block.experts[std::size_t(e)].*place.linear = linear(place.role, layer, e);
+      block.shared.*place.linear = linear(place.shared_role, layer);
+    }
   }
   Linear linear(Role role, dim layer, dim expert = -1) {
     const ModelTensor* t = find(m_, role, layer, Part::weight, expert);
@@ -233,6 +245,17 @@ class Wiring {
 };
 
 }  // namespace
+
+Linear* find_linear(Block& block, Role role, dim expert) {
+  for (const LinearPlace& place : kLinears)
+    if (place.role == role) return &(block.*place.linear);
+  for (const ExpertPlace& place : kExpertLinears) {
+    if (place.shared_role == role) return &(block.shared.*place.linear);
+    if (place.role == role && expert >= 0 && expert < dim(block.experts.size()))
+      return &(block.experts[std::size_t(expert)].*place.linear);
+  }
+  return nullptr;
+}
 
 void set_shape(ModelTensor& t) {
   t.vector = t.shape.size() <= 1;

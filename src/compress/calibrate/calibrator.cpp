@@ -1,0 +1,133 @@
+#include "compress/calibrate/calibrator.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "formats/format.h"
+
+namespace pith {
+
+namespace {
+
+std::vector<dim> lengths_of(const CalibrationTokens& tokens) {
+  std::vector<dim> out;
+  for (const auto& s : tokens.sequences) out.push_back(dim(s.size()));
+  return out;
+}
+
+std::vector<dim> times(std::vector<dim> lengths, dim factor) {
+  for (dim& n : lengths) n *= factor;
+  return lengths;
+}
+
+Network with_blocks(const Model& model, std::span<const Block> blocks) {
+  Network network = Network::of(model);
+  network.blocks = blocks;
+  return network;
+}
+
+}  // namespace
+
+Calibrator::Calibrator(const Model& model, CalibrationTokens tokens, const CalibratorOptions& options)
+    : model_(model),
+      options_(options),
+      length_(lengths_of(tokens)),
+      notes_(std::move(tokens.notes)),
+      token_count_(tokens.count()),
+      blocks_(model.blocks().begin(), model.blocks().end()),
+      forward_(with_blocks(model, blocks_), *std::max_element(length_.begin(), length_.end())),
+      stats_(options.with_moments),
+      hidden_(times(length_, model.config().hidden), options.max_ram_bytes, options.scratch_folder) {
+  sequence_.reserve(*std::max_element(length_.begin(), length_.end()) * model.config().hidden * dim(sizeof(float)));
+  for (std::size_t i = 0; i < tokens.sequences.size(); ++i) {
+    forward_.embed(tokens.sequences[i], sequence_.as<float>());
+    hidden_.store(i, sequence_.as<float>());
+  }
+}
+
+template <class Each>
+void Calibrator::for_sequences(std::string_view doing, Progress& progress, const Each& each) {
+  for (std::size_t i = 0; i < length_.size(); ++i) {
+    hidden_.load(i, sequence_.as<float>());
+    each(i, sequence_.as<float>(), length_[i]);
+    progress.advance(0, doing);
+  }
+}
+
+const InputStats* Calibrator::find(const ModelTensor& t) const {
+  const bool is_head = t.role == Role::embed && model_.config().tied_embeddings;
+  return stats_.find(is_head ? Role::lm_head : t.role, t.layer, t.expert);
+}
+
+void Calibrator::gather(dim layer, Progress& progress) {
+  stats_.clear();
+  const std::string doing =
+      layer < 0 ? std::string("calibrating the head") : fmt::format("calibrating block {}", layer);
+  for_sequences(doing, progress, [&](std::size_t i, float* hidden, dim length) {
+    if (layer < 0) return forward_.show_head(hidden, length, stats_);
+    forward_.run(layer, hidden, length, &stats_);
+    if (!options_.compressed_prefix) hidden_.store(i, hidden);
+  });
+}
+
+Encoded& Calibrator::compressed(const ExportTensor& t) {
+  const auto [at, is_new] = taken_.try_emplace(t.source);
+  if (is_new) {
+    const Encoded& source = model_.tensors()[t.source].weight;
+    Encoded weight;
+    weight.format = t.format;
+    weight.rows = source.rows;
+    weight.cols = source.cols;
+    weight.owned = Buffer(weight.rows * row_bytes(*t.format, weight.cols));
+    weight.data = weight.owned.data();
+    at->second = std::move(weight);
+  }
+  return std::get<Encoded>(at->second);
+}
+
+void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byte> rows) {
+  const ModelTensor& tensor = model_.tensors()[t.source];
+  Block any;
+  any.experts.resize(std::size_t(std::max<dim>(0, tensor.expert + 1)));
+  if (!options_.compressed_prefix || tensor.layer < 0 || tensor.part != Part::weight || t.transpose ||
+      !find_linear(any, tensor.role, tensor.expert))
+    return;
+  Encoded& weight = compressed(t);
+  const dim bytes = row_bytes(*t.format, weight.cols);
+  for (dim r = 0; r < dim(rows.size()) / bytes; ++r) {
+    const dim target = begin + r, source = t.rows_from.empty() ? target : t.rows_from[std::size_t(target)];
+    std::memcpy(weight.owned.data() + source * bytes, rows.data() + r * bytes, std::size_t(bytes));
+  }
+}
+
+void Calibrator::advance(dim layer, Progress& progress) {
+  if (!options_.compressed_prefix) return;
+  Block& block = blocks_[std::size_t(layer)];
+  for (const auto& [source, weight] : taken_) {
+    const ModelTensor& t = model_.tensors()[source];
+    PITH_CHECK(t.layer == layer);
+    find_linear(block, t.role, t.expert)->weight = &weight;
+  }
+  for_sequences(fmt::format("running compressed block {}", layer), progress,
+                [&](std::size_t i, float* hidden, dim length) {
+                  forward_.run(layer, hidden, length);
+                  hidden_.store(i, hidden);
+                });
+  block = model_.blocks()[std::size_t(layer)];
+  taken_.clear();
+}
+
+dim Calibrator::working_bytes(const Model& model, const CalibrationChoice& choice, const CalibratorOptions& options) {
+  const Config& c = model.config();
+  const dim hidden = choice.samples * choice.length * c.hidden * dim(sizeof(float));
+  const dim widest = std::max({c.hidden, c.ffn, c.heads * c.head_dim});
+  dim bytes = std::min(hidden, options.max_ram_bytes) + BlockForward::working_bytes(c, choice.length);
+  if (options.with_moments) {
+    const dim narrow = 3 * SecondMoment::bytes(c.hidden);
+    bytes += narrow + SecondMoment::bytes(c.ffn) + 3 * widest * widest * dim(sizeof(double));
+  }
+  return bytes;
+}
+
+}  // namespace pith

@@ -1,0 +1,34 @@
+// Gathers the inputs of the matrices of the layers that a forward pass runs.
+#pragma once
+#include <map>
+#include <utility>
+
+#include "compress/input_stats.h"
+#include "model/forward.h"
+
+namespace pith {
+
+class StatsCollector : public LinearObserver {
+ public:
+  explicit StatsCollector(bool with_moments) : with_moments_(with_moments) {}
+  void linear_input(Role role, dim layer, const float* x, dim rows, dim cols) override;
+  void expert_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) override;
+  // Matrices that read the same input share an entry. Null when nothing came by.
+  const InputStats* find(Role role, dim layer, dim expert = -1) const;
+  void clear() { stats_.clear(); }
+
+ private:
+  struct Key {
+    dim layer, expert;
+    Role role;
+    auto operator<=>(const Key&) const = default;
+  };
+  void add(const Key& key, const float* x, dim rows, dim cols);
+  bool with_moments_;
+  std::map<Key, InputStats> stats_;
+};
+
+// Of the roles that read the same input, the one that stands for all: attn_v for attn_q, ...
+Role shared_input(Role role);
+
+}  // namespace pith

@@ -1,0 +1,38 @@
+#include "compress/input_stats.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/parallel.h"
+
+namespace pith {
+
+InputStats::InputStats(dim columns, bool with_moment) : cols(columns) {
+  squares.resize(std::size_t(cols));
+  magnitudes.resize(std::size_t(cols));
+  peaks.resize(std::size_t(cols));
+  if (with_moment) moment.emplace(cols);
+}
+
+void InputStats::add(const float* x, dim rows) {
+  constexpr dim kColumns = 64;  // of one thread, at least
+  parallel_ranges(cols, kColumns, [&](dim begin, dim end) {
+    for (dim r = 0; r < rows; ++r)
+      for (dim c = begin; c < end; ++c) {
+        const float v = x[r * cols + c], size = std::fabs(v);
+        squares[std::size_t(c)] += double(v) * v;
+        magnitudes[std::size_t(c)] += size;
+        peaks[std::size_t(c)] = std::max(peaks[std::size_t(c)], size);
+      }
+  });
+  if (moment) moment->add(x, rows);
+  tokens += rows;
+}
+
+std::vector<float> InputStats::mean_squares() const {
+  std::vector<float> out(squares.size());
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = float(squares[i] / double(std::max<dim>(1, tokens)));
+  return out;
+}
+
+}  // namespace pith

@@ -1,0 +1,23 @@
+// What calibration saw of the inputs of a matrix.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "math/second_moment.h"
+
+namespace pith {
+
+struct InputStats {
+  dim cols = 0;
+  dim tokens = 0;                      // how many inputs
+  std::vector<double> squares;         // (cols) sum of x^2
+  std::vector<double> magnitudes;      // (cols) sum of |x|
+  std::vector<float> peaks;            // (cols) largest |x|
+  std::optional<SecondMoment> moment;  // sum of x^T x, where a method needs it
+
+  InputStats(dim columns, bool with_moment);
+  void add(const float* x, dim rows);  // (rows, cols); the same calls give the same bits for any number of threads
+  std::vector<float> mean_squares() const;
+};
+
+}  // namespace pith

@@ -1,0 +1,213 @@
+#include "compress/tensor_writer.h"
+
+#include <cstdio>
+
+#include "compress/policy.h"
+#include "core/error.h"
+
+namespace pith {
+
+namespace {
+
+constexpr std::chrono::seconds kRecordEvery(2);  // a record waits for the disk; a killed run loses so much work
+constexpr const char* kScratch = "calibrated-rows";
+
+// The journal's note on a finished group, exact.
+std::string note_of(std::span<const Written> written) {
+  std::string note;
+  for (const Written& w : written) note += fmt::format("{:a} {:a} {}\n", w.sums.source, w.sums.error, w.note);
+  return note;
+}
+
+// Empty when there is no such note.
+std::vector<Written> written_of(const std::string* note, std::size_t count) {
+  std::vector<Written> out(note ? count : 0);
+  std::string_view rest = note ? *note : std::string_view();
+  for (Written& w : out) {
+    const std::size_t end = rest.find('\n');
+    if (end == rest.npos) return {};
+    const std::string line(rest.substr(0, end));
+    rest.remove_prefix(end + 1);
+    int used = 0;
+    if (std::sscanf(line.c_str(), "%la %la %n", &w.sums.source, &w.sums.error, &used) != 2) return {};
+    w.note = line.substr(std::size_t(used));
+  }
+  return out;
+}
+
+dim encoded_bytes(const Prepared& p, const ExportTensor& t) {
+  const TensorPlan& plan = p.plan_for(t);
+  return plan.rows * row_bytes(*t.format, plan.cols);
+}
+
+}  // namespace
+
+dim scratch_bytes(const Prepared& p) {
+  dim bytes = 0;
+  for (const ExportTensor& t : p.plan.tensors)
+    if (p.plan_for(t).layer >= 0) bytes += encoded_bytes(p, t);
+  return bytes;
+}
+
+TensorWriter::TensorWriter(const Model& model, const Recipe& recipe, const Prepared& prepared, Stage& stage,
+                           Calibrator* calibrator, Progress& progress)
+    : model_(model), recipe_(recipe), prepared_(prepared), stage_(stage), calibrator_(calibrator), progress_(progress) {
+  dim at = 0;
+  for (const ExportTensor& t : prepared.plan.tensors) {
+    scratch_at_.push_back(at);
+    if (prepared.plan_for(t).layer >= 0) at += encoded_bytes(prepared, t);
+  }
+  if (calibrator_) stage_.add_scratch(kScratch, at);
+}
+
+// Of one block, or a part of it when it is large.
+std::vector<TensorWriter::Group> TensorWriter::groups_of(const Prepared& p) {
+  constexpr dim kGroupBytes = dim(32) << 20;
+  std::vector<Group> groups;
+  dim bytes = 0;
+  for (std::size_t i = 0; i < p.plan.tensors.size(); ++i) {
+    const TensorPlan& plan = p.plan_for(p.plan.tensors[i]);
+    if (groups.empty() || plan.layer != groups.back().layer || bytes >= kGroupBytes) {
+      groups.push_back({i, i, plan.layer});
+      bytes = 0;
+    }
+    groups.back().end = i + 1;
+    bytes += plan.bytes_after;
+  }
+  return groups;
+}
+
+std::vector<Written> TensorWriter::write_all() {
+  const std::vector<Group> groups = groups_of(prepared_);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    write(groups[i]);
+    const bool last = i + 1 == groups.size() || groups[i + 1].layer != groups[i].layer;
+    if (last) leave(groups[i].layer);
+  }
+  return std::move(written_);
+}
+
+void TensorWriter::write(const Group& group) {
+  const std::string piece = fmt::format("tensors {} to {}", group.begin, group.end);
+  if (take_recorded(group, piece)) return;
+  enter(group.layer);
+  for (std::size_t i = group.begin; i < group.end; ++i) written_.push_back(write(i));
+  finished_.push_back({piece, note_of(std::span(written_).subspan(group.begin))});
+  if (std::chrono::steady_clock::now() - last_record_ > kRecordEvery) record();
+  // Again: reading a tensor maps a few pages of its neighbours, too.
+  for (std::size_t i = group.begin; i < group.end; ++i)
+    model_.release(model_.tensors()[prepared_.plan.tensors[i].source]);
+}
+
+// From the journal when an earlier run has written the group.
+bool TensorWriter::take_recorded(const Group& group, const std::string& piece) {
+  std::vector<Written> known = written_of(stage_.recorded(piece), group.end - group.begin);
+  if (known.empty()) return false;
+  for (std::size_t i = group.begin; i < group.end; ++i) {
+    const ExportTensor& t = prepared_.plan.tensors[i];
+    const TensorPlan& plan = prepared_.plan_for(t);
+    if (calibrator_ && group.layer >= 0) {
+      encoded_.reserve(encoded_bytes(prepared_, t));
+      const std::span rows(encoded_.data(), std::size_t(encoded_bytes(prepared_, t)));
+      stage_.read(kScratch, scratch_at_[i], rows);
+      calibrator_->take(t, 0, rows);
+    }
+    progress_.advance(plan.rows * plan.cols, plan.name);
+  }
+  std::move(known.begin(), known.end(), std::back_inserter(written_));
+  return true;
+}
+
+void TensorWriter::record() {
+  stage_.record(finished_);
+  finished_.clear();
+  last_record_ = std::chrono::steady_clock::now();
+}
+
+void TensorWriter::enter(dim layer) {
+  if (!calibrator_ || gathered_ == layer) return;
+  states_.clear();
+  squares_.clear();
+  calibrator_->gather(layer, progress_);
+  gathered_ = layer;
+}
+
+void TensorWriter::leave(dim layer) {
+  if (!calibrator_ || layer < 0) return;
+  calibrator_->advance(layer, progress_);
+  if (!finished_.empty()) record();  // a block took long enough to be worth a wait for the disk
+}
+
+const LayerState* TensorWriter::state_of(const ExportTensor& t) {
+  if (!calibrator_ || !prepared_.method->prepare || is_dense(*t.format)) return nullptr;
+  const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
+  if (!stats) return nullptr;
+  auto& state = states_[{stats, t.format}];
+  if (!state) state = prepared_.method->prepare(*stats, *t.format, prepared_.options);
+  return state.get();
+}
+
+const float* TensorWriter::importance_of(const ExportTensor& t) {
+  if (const float* given = prepared_.importance.find(t.source)) return given;
+  const InputStats* stats =
+      calibrator_ && !is_dense(*t.format) ? calibrator_->find(model_.tensors()[t.source]) : nullptr;
+  return stats ? squares_.emplace_back(stats->mean_squares()).data() : nullptr;
+}
+
+Written TensorWriter::write(std::size_t index) {
+  const ExportTensor& t = prepared_.plan.tensors[index];
+  const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null());
+  const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, importance_of(t), state_of(t)};
+  Written out;
+  out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
+  if (task.state) out.note = task.state->note;
+  return out;
+}
+
+// each(begin, end): the panels of a tensor in order
+template <class Each>
+void TensorWriter::for_panels(const EncodeTask& task, const Each& each) {
+  const dim rows = task.source.rows(), panel = TensorEncoder::panel_rows(task);
+  for (dim begin = 0; begin < rows; begin += panel) {
+    const dim end = std::min(rows, begin + panel);
+    each(begin, end);
+    progress_.advance((end - begin) * task.source.cols(), task.source.tensor().name);
+  }
+}
+
+// What later blocks, and a resumed run, need of a finished block.
+void TensorWriter::keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows) {
+  if (!calibrator_ || prepared_.plan_for(t).layer < 0) return;
+  calibrator_->take(t, begin, rows);
+  const std::size_t index = std::size_t(&t - prepared_.plan.tensors.data());
+  stage_.write(kScratch, scratch_at_[index] + begin * row_bytes(*t.format, prepared_.plan_for(t).cols), rows);
+}
+
+ErrorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& task) {
+  const dim bytes = row_bytes(task.format, task.source.cols());
+  ErrorSums sums;
+  for_panels(task, [&](dim begin, dim end) {
+    encoded_.reserve((end - begin) * bytes);
+    encoder_.encode(task, begin, end, encoded_.data(), sums);
+    const std::span rows(encoded_.data(), std::size_t((end - begin) * bytes));
+    stage_.write(file_of(t.slots[0]), t.slots[0].offset_bytes + begin * bytes, rows);
+    keep(t, begin, rows);
+  });
+  return sums;
+}
+
+ErrorSums TensorWriter::write_whole(const ExportTensor& t, const EncodeTask& task) {
+  const dim rows = task.source.rows(), cols = task.source.cols(), bytes = row_bytes(task.format, cols);
+  encoded_.reserve(rows * bytes);
+  ErrorSums sums;
+  for_panels(task,
+             [&](dim begin, dim end) { encoder_.encode(task, begin, end, encoded_.data() + begin * bytes, sums); });
+  const std::span whole(encoded_.data(), std::size_t(rows * bytes));
+  keep(t, 0, whole);
+  lay_out(t, rows, cols, whole, [&](const Slot& slot, std::span<const std::byte> out) {
+    stage_.write(file_of(slot), slot.offset_bytes, out);
+  });
+  return sums;
+}
+
+}  // namespace pith

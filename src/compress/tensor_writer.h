@@ -1,0 +1,70 @@
+// Writes a model's tensors into a stage, group by group, calibrating between blocks where the method asks for it.
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compress/calibrate/calibrator.h"
+#include "compress/encode_tensor.h"
+#include "compress/prepare.h"
+#include "io/stage.h"
+
+namespace pith {
+
+struct Written {
+  ErrorSums sums;
+  std::string note;
+};
+
+// What the run keeps for a resumed one: the encoded rows of all blocks, in the plan's order.
+dim scratch_bytes(const Prepared& prepared);
+
+class TensorWriter {
+ public:
+  // calibrator: null for methods that see no data.
+  TensorWriter(const Model& model, const Recipe& recipe, const Prepared& prepared, Stage& stage, Calibrator* calibrator,
+               Progress& progress);
+  std::vector<Written> write_all();  // one entry per tensor of the plan
+
+ private:
+  struct Group {  // tensors that are journalled together, as indices into ExportPlan::tensors
+    std::size_t begin = 0, end = 0;
+    dim layer = -1;
+  };
+  static std::vector<Group> groups_of(const Prepared& prepared);
+  void write(const Group& group);
+  bool take_recorded(const Group& group, const std::string& piece);
+  void record();
+  Written write(std::size_t index);
+  const LayerState* state_of(const ExportTensor& t);
+  const float* importance_of(const ExportTensor& t);
+  ErrorSums write_panels(const ExportTensor& t, const EncodeTask& task);
+  ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task);
+  void keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
+  void enter(dim layer);
+  void leave(dim layer);
+  const std::string& file_of(const Slot& slot) const { return prepared_.plan.files.at(slot.file).name; }
+  template <class Each>
+  void for_panels(const EncodeTask& task, const Each& each);
+
+  const Model& model_;
+  const Recipe& recipe_;
+  const Prepared& prepared_;
+  Stage& stage_;
+  Calibrator* calibrator_;
+  Progress& progress_;
+  TensorEncoder encoder_;
+  Buffer encoded_;
+  std::vector<Written> written_;        // of all tensors so far
+  std::vector<Stage::Piece> finished_;  // and not recorded yet
+  std::chrono::steady_clock::time_point last_record_ = std::chrono::steady_clock::now();
+  std::optional<dim> gathered_;  // the layer whose inputs were gathered
+  std::map<std::pair<const InputStats*, const Format*>, std::unique_ptr<LayerState>> states_;  // of that layer
+  std::vector<std::vector<float>> squares_;  // of that layer, for as long as it is written
+  std::vector<dim> scratch_at_;              // by tensor of the plan
+};
+
+}  // namespace pith

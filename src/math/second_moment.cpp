@@ -1,0 +1,65 @@
+#include "math/second_moment.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/parallel.h"
+#include "kernels/gemm.h"
+
+namespace pith {
+
+static_assert(kGemmWidth == 16);
+
+SecondMoment::SecondMoment(dim n) : n_(n), sum_(bytes(n)) {}
+
+dim SecondMoment::bytes(dim n) {
+  const dim groups = (n + kGroup - 1) / kGroup;
+  return kGroup * kGroup * groups * (groups + 1) / 2 * dim(sizeof(double));
+}
+
+void SecondMoment::add_group(const float* x, dim rows, dim group, float* packed, float* product) {
+  const dim first = group * kGroup, width = std::min(kGroup, n_ - first), height = first + width;
+  for (dim r = 0; r < rows; ++r) {
+    std::copy_n(x + r * n_ + first, width, packed + r * kGroup);
+    std::fill(packed + r * kGroup + width, packed + (r + 1) * kGroup, 0.0f);
+  }
+  gemm({.m = height,
+        .n = kGroup,
+        .k = rows,
+        .a = x,
+        .a_row = 1,
+        .a_col = n_,
+        .b = packed,
+        .c = product,
+        .c_row = kGroup,
+        .add = false});
+  double* sum = sum_.as<double>() + kGroup * kGroup * group * (group + 1) / 2;
+  for (dim i = 0; i < height * kGroup; ++i) sum[i] += double(product[i]);
+}
+
+void SecondMoment::add(const float* x, dim rows) {
+  const dim groups = (n_ + kGroup - 1) / kGroup;
+  const dim pairs = (groups + 1) / 2;  // a short one and a tall one: equal work
+  for (dim begin = 0; begin < rows; begin += kPiece) {
+    const dim count = std::min(kPiece, rows - begin);
+    parallel_ranges(pairs, 1, [&](dim first, dim last) {
+      std::vector<float> packed(std::size_t(kPiece * kGroup)), product(std::size_t(groups * kGroup * kGroup));
+      for (dim p = first; p < last; ++p) {
+        add_group(x + begin * n_, count, p, packed.data(), product.data());
+        if (groups - 1 - p != p) add_group(x + begin * n_, count, groups - 1 - p, packed.data(), product.data());
+      }
+    });
+  }
+  rows_ += rows;
+}
+
+void SecondMoment::copy_to(double* out) const {
+  parallel_for(
+      n_,
+      [&](dim i) {
+        for (dim j = 0; j < n_; ++j) out[i * n_ + j] = at(i, j);
+      },
+      16);
+}
+
+}  // namespace pith

@@ -1,0 +1,131 @@
+// Whole runs of a calibrated method.
+#include <csignal>
+
+#include "compress/calibrate/calibrator.h"
+#include "model/forward.h"
+#include "tests/compress/pipeline_support.h"
+
+namespace pith::test {
+
+namespace {
+
+Recipe calibrated(std::string_view format) {
+  Recipe recipe = recipe_for(format);
+  recipe.method = "gptq";
+  recipe.calibration = CalibrationChoice{.files = {}, .samples = 3, .length = 16, .seed = 3};
+  return recipe;
+}
+
+class KillerAtStart final : public Progress {  // of a block
+ public:
+  explicit KillerAtStart(std::string block) : block_(std::move(block)) {}
+  void begin(std::string_view, dim) override {}
+  void advance(dim, std::string_view what) override {
+    if (what == block_) raise(SIGKILL);
+  }
+  void end() override {}
+
+ private:
+  std::string block_;
+};
+
+}  // namespace
+
+TEST(Calibrated, SameFileForAnyNumberOfThreads) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});
+  const int before = num_threads();
+  std::vector<std::string> files;
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    run(source, calibrated("q4_0"), temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
+    files.push_back(read_file(temp.path / "out.gguf"));
+  }
+  set_num_threads(before);
+  EXPECT_EQ(files[0], files[1]);
+}
+
+TEST(Calibrated, ResumedRunGivesTheSameBytes) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 3});
+  for (const char* name : {"whole.gguf", "whole"}) {
+    const Recipe recipe = calibrated(std::string_view(name).ends_with("gguf") ? "q4_0" : "int4_g32");
+    run(source, recipe, temp.path / name);
+    const auto target = temp.path / "killed" / name;
+    std::filesystem::create_directories(target.parent_path());
+    const int status = in_child([&] {
+      KillerAtStart killer("calibrating block 2");
+      run(source, recipe, target, {}, killer);
+    });
+    ASSERT_TRUE(WIFSIGNALED(status)) << name;
+    run(source, recipe, target, {.max_ram_bytes = {}, .resume = true});
+    if (std::filesystem::is_directory(target))
+      EXPECT_EQ(read_file(target / "model.safetensors"), read_file(temp.path / name / "model.safetensors"));
+    else
+      EXPECT_EQ(read_file(target), read_file(temp.path / name));
+    EXPECT_FALSE(std::filesystem::exists(target.parent_path() / (std::string(".") + name + ".pith-partial")));
+  }
+}
+
+// Activations in a file instead of memory change nothing.
+TEST(Calibrated, SpillGivesTheSameBytes) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});
+  const Model model = Model::open(source);
+  const CalibrationTokens tokens = calibration_tokens(model, *calibrated("q4_0").calibration);
+  std::vector<std::vector<double>> squares;
+  for (const dim room : {dim(1) << 30, dim(0)}) {
+    Calibrator calibrator(model, tokens, {.max_ram_bytes = room, .scratch_folder = temp.path});
+    calibrator.gather(0, no_progress());
+    calibrator.advance(0, no_progress());  // nothing was taken: the block as it is
+    calibrator.gather(1, no_progress());
+    squares.push_back(calibrator.find(*model.find(Role::ffn_down, 1))->squares);
+  }
+  EXPECT_EQ(squares[0], squares[1]);
+}
+
+// What the calibrator sees, block by block, is what the whole forward pass shows.
+TEST(Calibrated, SeesWhatTheForwardPassShows) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.tied = false});
+  const Model model = Model::open(source);
+  const CalibrationTokens tokens = calibration_tokens(model, {.files = {}, .samples = 3, .length = 20, .seed = 1});
+  StatsCollector whole(false);
+  Forward forward(model);
+  KvCache cache(model.config(), 1, 20);
+  for (const auto& sequence : tokens.sequences) {
+    cache.clear();
+    const Chunk chunk = {0, sequence, 0};
+    forward.run(
+        cache, {&chunk, 1}, [](dim, const float*, dim) {}, &whole);
+  }
+  Calibrator calibrator(model, tokens, {.with_moments = true});
+  for (dim layer = 0; layer < model.config().layers; ++layer) {
+    calibrator.gather(layer, no_progress());
+    for (const Role role : {Role::attn_q, Role::attn_o, Role::ffn_gate, Role::ffn_down}) {
+      const InputStats* stats = calibrator.find(*model.find(role, layer));
+      ASSERT_TRUE(stats);
+      const auto& expected = whole.find(role, layer)->squares;
+      for (std::size_t c = 0; c < expected.size(); ++c) {
+        ASSERT_NEAR(stats->squares[c], expected[c], 1e-5 * expected[c] + 1e-9) << role_name(role) << c;
+        ASSERT_NEAR(stats->moment->at(dim(c), dim(c)), expected[c], 1e-5 * expected[c] + 1e-9);
+      }
+    }
+    calibrator.advance(layer, no_progress());
+  }
+  calibrator.gather(-1, no_progress());
+  const auto& expected = whole.find(Role::lm_head, -1)->squares;
+  for (std::size_t c = 0; c < expected.size(); ++c)
+    ASSERT_NEAR(calibrator.find(*model.find(Role::lm_head, -1))->squares[c], expected[c], 1e-5 * expected[c]);
+}
+
+TEST(Calibrated, RefusesTextWithoutOneSample) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});
+  EXPECT_NE(error_of([&] {
+              calibration_tokens(Model::open(source), {.files = {}, .samples = 0, .length = 24, .seed = 0});
+            }).find("expected at least one sample of two tokens"),
+            std::string::npos);
+}
+
+}  // namespace pith::test
