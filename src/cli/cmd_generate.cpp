@@ -7,6 +7,8 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "io/chat_template.h"
+#include "io/files.h"
+#include "io/json.h"
 #include "model/generate.h"
 
 namespace pith::cli {
@@ -16,7 +18,7 @@ namespace {
 struct GenerateArguments {
   std::string model, prompt;
   GenerateOptions options;
-  std::string system;
+  std::string system, history;
   bool json = false, quiet = false, chat = false;
 };
 
@@ -56,16 +58,26 @@ std::string spelled(const Tokenizer& tokenizer, Token token) {
   return token < 0 ? std::string() : tokenizer.decode(std::span(&token, 1), false);
 }
 
+// The messages so far and the question, as JSON.
+std::string conversation(const GenerateArguments& a) {
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  if (!a.system.empty()) messages.push_back({{"role", "system"}, {"content", a.system}});
+  if (!a.history.empty()) {
+    const std::string text = read_text_file(a.history);
+    if (!parse_json(text, a.history).is_array()) throw input_error(a.history, "expected an array of messages");
+    for (auto& message : nlohmann::ordered_json::parse(text)) messages.push_back(std::move(message));
+  }
+  messages.push_back({{"role", "user"}, {"content", a.prompt}});
+  return messages.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 // The question as the model was trained to be asked. Templates mostly write BOS themselves; it is put before the
 // others where the tokenizer wants one.
 std::vector<Token> encode_chat(GenerateArguments& a, const Tokenizer& tokenizer) {
   ChatOptions options;
   options.bos_token = spelled(tokenizer, tokenizer.bos());
   options.eos_token = spelled(tokenizer, tokenizer.eos());
-  std::vector<ChatMessage> messages;
-  if (!a.system.empty()) messages.push_back({"system", a.system});
-  messages.push_back({"user", a.prompt});
-  a.prompt = render_chat(tokenizer.chat_template(), messages, options);
+  a.prompt = render_chat_json(tokenizer.chat_template(), conversation(a), options);
   std::vector<Token> tokens = tokenizer.encode(a.prompt, false, true);
   const Token bos = tokenizer.bos();
   if (tokenizer.adds_bos() && bos >= 0 && (tokens.empty() || tokens[0] != bos)) tokens.insert(tokens.begin(), bos);
@@ -97,6 +109,9 @@ void set_up(CLI::App& app) {
   app.add_option("prompt", a->prompt, "the text to go on from; - reads it from standard input")->required();
   auto* chat = app.add_flag("--chat", a->chat, "ask with the model's own chat template; only the answer is printed");
   app.add_option("--system", a->system, "what the model is told before the question")->needs(chat);
+  app.add_option("--history", a->history,
+                 "a JSON file with the messages before: [{\"role\": ..., \"content\": ...}, ...]")
+      ->needs(chat);
   app.add_option("-n,--max-tokens", a->options.max_tokens, "tokens to write")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -125,6 +140,7 @@ const Command generate_command = {"generate", "go on from a prompt, streaming th
                                   "  pith generate model.gguf 'Once upon a time' -n 100\n"
                                   "  pith generate model/ 'Dear Sir,' -t 0.8 --top-p 0.95 --seed 7\n"
                                   "  pith generate model.gguf 'Why is the sky blue?' --chat --system 'Be brief.'\n"
+                                  "  pith generate model.gguf 'And at night?' --chat --history talk.json\n"
                                   "  pith generate model.gguf - --json < prompt.txt",
                                   set_up};
 
