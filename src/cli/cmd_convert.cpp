@@ -21,7 +21,6 @@ static void set_up(CLI::App& app) {
          "seed: add uniform noise of half a step to weights that were quantized, so that a comparison of formats does "
          "not favour the source's own grid")
       ->check(CLI::NonNegativeNumber);
-  app.get_option("--format")->required(false);
   app.callback([options] {
     const Model model = Model::open(options->model);
     const CompressJob job = make_job(*options, model);

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/compress_options.h"
+#include "core/error.h"
 
 namespace pith::cli {
 
@@ -10,6 +11,9 @@ static void set_up(CLI::App& app) {
   auto options = std::make_shared<CompressOptions>();
   add_compress_options(app, *options);
   app.add_option("-m,--method", options->method, "how values are chosen (see: pith methods)")->capture_default_str();
+  app.add_option("--max-bytes", options->max_bytes,
+                 "instead of --format: a format for each matrix so that the file stays within this, e.g. 90MB, and the "
+                 "predicted divergence is least");
   app.add_option("--set", options->set, "an option of the method, NAME=VALUE, e.g. --set range=minmax");
   app.add_option("--importance", options->importance, "importance of the input features: a llama.cpp imatrix file");
   app.add_option("--calibrate", options->calibrate,
@@ -20,6 +24,9 @@ static void set_up(CLI::App& app) {
   app.add_option("--calibrate-seed", options->calibrate_seed, "draws the pieces")->capture_default_str();
   app.add_flag("--no-fallback", options->no_fallback, "fail where a format does not fit a shape");
   app.callback([options] {
+    if (options->format.empty() == options->max_bytes.empty())
+      throw Error(Blame::input, "quantize", "expected either --format or --max-bytes",
+                  "pith quantize model/ --format q4_0, or --max-bytes 90MB");
     const Model model = Model::open(options->model);
     run_job(*options, make_job(*options, model), model);
   });
@@ -32,7 +39,8 @@ const Command quantize_command = {
     "  pith quantize model.gguf --format q4_k --dry-run\n"
     "  pith quantize model/ --format int4_g128 --to hf -o model-int4/\n"
     "  pith quantize model/ --format q3_k --override 'attn_v|ffn_down=q5_k' --importance model.imatrix\n"
-    "  pith quantize model/ --method gptq --format q4_0 --calibrate calibration.txt",
+    "  pith quantize model/ --method gptq --format q4_0 --calibrate calibration.txt\n"
+    "  pith quantize model/ --method gptq --max-bytes 90MB --calibrate calibration.txt",
     set_up};
 
 }  // namespace pith::cli

@@ -24,7 +24,7 @@ static std::string fault_of_container(const std::string& name) {
 
 void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_option("model", o.model, "a Hugging Face folder or a .gguf file")->required();
-  app.add_option("-f,--format", o.format, "storage format of the linear layers (see: pith formats)")->required();
+  app.add_option("-f,--format", o.format, "storage format of the linear layers (see: pith formats)");
   app.add_option("-o,--out", o.out, "the file or folder to write (default: named after model and format, here)");
   app.add_option(
          "--to", o.to,
@@ -59,6 +59,7 @@ static Container choose_container(const CompressOptions& o, const Recipe& recipe
   if (!o.to.empty()) return container_or_throw(o.to);
   const Format* wanted = recipe.format;
   if (recipe.target) return container_for(*recipe.target, wanted, first_linear(model));
+  if (!wanted && recipe.max_bytes) return Container::gguf;
   if (!wanted) return model.is_gguf() ? Container::gguf : Container::hf;
   const Format& format = *wanted;
   if (format.block != 1 && misfit(Container::bnb, format, first_linear(model)).empty()) return Container::bnb;
@@ -71,8 +72,10 @@ static std::filesystem::path default_target(const CompressOptions& o, Container 
   const auto source = std::filesystem::path(o.model).lexically_normal();
   std::string name = source.filename().empty() ? source.parent_path().filename().string() : source.filename().string();
   if (name.ends_with(".gguf")) name.resize(name.size() - 5);
-  return name + "-" + (o.format.empty() ? std::string(container_name(container)) : o.format) +
-         (container == Container::gguf ? ".gguf" : "");
+  const std::string suffix = !o.format.empty()      ? o.format
+                             : !o.max_bytes.empty() ? o.max_bytes
+                                                    : std::string(container_name(container));
+  return name + "-" + suffix + (container == Container::gguf ? ".gguf" : "");
 }
 
 CompressJob make_job(const CompressOptions& o, const Model& model) {
@@ -81,6 +84,7 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   recipe.method = o.method;
   recipe.method_options = o.set;
   if (!o.format.empty()) recipe.format = &format_or_throw(o.format);
+  if (!o.max_bytes.empty()) recipe.max_bytes = parse_bytes(o.max_bytes);
   if (!o.embed_format.empty()) recipe.embed_format = &format_or_throw(o.embed_format);
   for (const auto& text : o.overrides) recipe.overrides.push_back(parse_override(text));
   recipe.allow_fallback = !o.no_fallback;
@@ -120,7 +124,8 @@ static std::filesystem::path beside(std::filesystem::path target, const char* en
 
 void run_job(const CompressOptions& o, const CompressJob& job, const Model& model) {
   if (o.dry_run) {
-    const Preflight plan = preflight(model, job.recipe, job.container, job.target);
+    const Preflight plan = preflight(model, job.recipe, job.container, job.target, terminal_progress());
+    terminal_progress().end();
     return print(o.json ? report::to_json(plan) : report::preflight_text(plan));
   }
   std::string text;

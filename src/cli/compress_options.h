@@ -13,7 +13,7 @@ class App;
 namespace pith::cli {
 
 struct CompressOptions {
-  std::string model, out, format, embed_format, to, target, lora, method = "rtn", importance, max_ram, text,
+  std::string model, out, format, embed_format, to, target, lora, method = "rtn", importance, max_ram, max_bytes, text,
                                                                   protocol = "llamacpp-512";
   std::vector<std::string> set, overrides, calibrate;
   long long calibrate_samples = 128, calibrate_length = 512, calibrate_seed = 0;

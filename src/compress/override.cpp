@@ -66,4 +66,18 @@ Override parse_override(std::string_view text) {
   return out;
 }
 
+std::string override_text(const Override& o) {
+  std::string out;
+  for (const Role role : o.roles) out += fmt::format("{}{}", out.empty() ? "" : "|", role_name(role));
+  if (out.empty()) out = "*";
+  for (std::size_t i = 0; i < o.layers.size();) {
+    std::size_t last = i;
+    while (last + 1 < o.layers.size() && o.layers[last + 1] == o.layers[last] + 1) ++last;
+    out += i == 0 ? "@" : ",";
+    out += last > i ? fmt::format("{}-{}", o.layers[i], o.layers[last]) : fmt::format("{}", o.layers[i]);
+    i = last + 1;
+  }
+  return out + "=" + std::string(o.format->name);
+}
+
 }  // namespace pith

@@ -129,7 +129,7 @@ Outcome compress(const Model& model, const Recipe& recipe, Container container, 
                  const RunLimits& limits, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   progress.begin("prepare", 1);
-  Prepared prepared = prepare(model, recipe, container, target);
+  Prepared prepared = prepare(model, recipe, container, target, progress);
   check_room(prepared, target, limits);
   Outcome outcome;
   SourceHash source_hash(model);

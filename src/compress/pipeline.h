@@ -20,6 +20,7 @@ struct Override {
   const Format* format = nullptr;
 };
 Override parse_override(std::string_view text);  // Error(input)
+std::string override_text(const Override& o);    // what parse_override reads
 
 // For tensors widened from a quantized source to f32, f16 or bf16: uniform noise of half a step, so that the
 // source's grid does not favour equal formats.
@@ -38,6 +39,8 @@ struct Recipe {
   const Format* format = nullptr;
   const Format* embed_format = nullptr;  // embeddings and head; null: chosen by the format (see policy.h)
   std::vector<Override> overrides;
+  // Of the weight files: every matrix gets the format that serves the whole best (what `overrides` name is decided).
+  std::optional<dim> max_bytes;
   bool allow_fallback = true;     // false: Error when a format does not fit a shape
   bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
   Dither dither;
@@ -99,7 +102,8 @@ struct Outcome {
   dim calibration_tokens = 0;
 };
 
-Preflight preflight(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target);
+Preflight preflight(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                    Progress& progress = no_progress());
 // Throws Error before work when disk, RAM or a shape will not do. The result was verified by reopening.
 Outcome compress(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  const RunLimits& limits, Progress& progress = no_progress());

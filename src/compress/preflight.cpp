@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "compress/allocate/allocate.h"
 #include "compress/memory.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
@@ -141,6 +142,17 @@ void join_plans(const Model& model, Prepared& p) {
   }
 }
 
+// The recipe with the formats that its budget allows; a note for each.
+Recipe with_budget(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                   Prepared& p, Progress& progress) {
+  Recipe out = recipe;
+  out.overrides = allocate_formats(model, recipe, container, target, progress);
+  for (const Override& o : out.overrides)
+    p.preflight.notes.push_back("within the budget: --override " + override_text(o));
+  out.overrides.insert(out.overrides.end(), recipe.overrides.begin(), recipe.overrides.end());
+  return out;
+}
+
 }  // namespace
 
 CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, const RunLimits& limits,
@@ -156,14 +168,16 @@ bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
   return t.slots.size() == 1 && t.slots[0].size_bytes == rows * row_bytes(*t.format, cols);
 }
 
-Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target) {
+Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                 Progress& progress) {
   Prepared p;
   p.method = &method_or_throw(recipe.method);
   p.options = Options(p.method->name, p.method->options, recipe.method_options);
   p.preflight.notes.assign(model.notes().begin(), model.notes().end());
   auto& plans = p.preflight.tensors;
   if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
-  plans = choose_formats(model, recipe, container, p.adapter_or_null());
+  plans = choose_formats(model, recipe.max_bytes ? with_budget(model, recipe, container, target, p, progress) : recipe,
+                         container, p.adapter_or_null());
   if (recipe.target) check_target(*recipe.target, container, plans);
   check_dither(plans, recipe);
   p.calibration = recipe.calibration;
@@ -188,9 +202,9 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   return p;
 }
 
-Preflight preflight(const Model& model, const Recipe& recipe, Container container,
-                    const std::filesystem::path& target) {
-  return prepare(model, recipe, container, target).preflight;
+Preflight preflight(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                    Progress& progress) {
+  return prepare(model, recipe, container, target, progress).preflight;
 }
 
 }  // namespace pith

@@ -23,7 +23,9 @@ struct Prepared {
 };
 
 // Error(input) when a choice cannot be stored; disk and memory are for the caller to judge.
-Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target);
+// Measures sensitivities first, and shows progress, where the recipe has a budget.
+Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+                 Progress& progress);
 
 // max_ram_bytes: what the run may take in all, as far as it is limited.
 CalibratorOptions calibrator_options(const Prepared& prepared, const Recipe& recipe, const RunLimits& limits,

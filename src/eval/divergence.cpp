@@ -6,7 +6,7 @@
 #include "core/parallel.h"
 #include "eval/perplexity.h"
 #include "eval/scored_run.h"
-#include "eval/scoring.h"
+#include "ops/scoring.h"
 
 namespace pith {
 namespace {

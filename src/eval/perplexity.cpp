@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "eval/scored_run.h"
-#include "eval/scoring.h"
+#include "ops/scoring.h"
 
 namespace pith {
 

@@ -18,13 +18,6 @@ double compression_ratio(const QualityReport& report) {
   return report.outcome.output_bytes > 0 ? double(report.source_bytes) / double(report.outcome.output_bytes) : 0;
 }
 
-std::string override_text(const Override& o) {
-  std::string roles, layers;
-  for (const Role role : o.roles) roles += (roles.empty() ? "" : "|") + std::string(role_name(role));
-  for (const dim layer : o.layers) layers += fmt::format("{}{}", layers.empty() ? "@" : ",", layer);
-  return fmt::format("{}{}={}", roles.empty() ? "*" : roles, layers, name_of(o.format, "?"));
-}
-
 std::vector<std::string> override_texts(const Recipe& recipe) {
   std::vector<std::string> texts;
   for (const Override& o : recipe.overrides) texts.push_back(override_text(o));

@@ -1,9 +1,9 @@
-#include "eval/scoring.h"
+#include "ops/scoring.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "eval/logsumexp.h"
+#include "ops/logsumexp.h"
 
 namespace pith {
 namespace {

@@ -1,13 +1,13 @@
-#include "eval/logsumexp.h"
+#include "ops/logsumexp.h"
 
 #include "kernels/isa.h"
 
 #define PITH_ISA scalar
-#include "eval/logsumexp.inc"
+#include "ops/logsumexp.inc"
 #undef PITH_ISA
 PITH_BEGIN_AVX2
 #define PITH_ISA avx2
-#include "eval/logsumexp.inc"
+#include "ops/logsumexp.inc"
 #undef PITH_ISA
 PITH_END_TARGET
 

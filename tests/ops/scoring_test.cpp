@@ -1,4 +1,4 @@
-#include "eval/scoring.h"
+#include "ops/scoring.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/rng.h"
-#include "eval/logsumexp.h"
+#include "ops/logsumexp.h"
 
 namespace pith {
 namespace {
