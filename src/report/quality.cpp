@@ -28,6 +28,17 @@ std::string or_none(const std::vector<std::string>& texts) {
   return texts.empty() ? std::string("none") : fmt::format("{}", fmt::join(texts, " "));
 }
 
+std::vector<std::string> file_names(const CalibrationChoice& c) {
+  std::vector<std::string> names;
+  for (const auto& file : c.files) names.push_back(file.filename().string());
+  return names;
+}
+
+std::string calibration_text(const CalibrationChoice& c) {
+  const std::string from = c.files.empty() ? "written by the model" : fmt::format("{}", fmt::join(file_names(c), ", "));
+  return fmt::format("{}: {} samples of {} tokens, seed {}", from, c.samples, c.length, c.seed);
+}
+
 Facts recipe_facts(const Recipe& recipe) {
   Facts facts;
   facts.emplace_back("method", recipe.method);
@@ -36,6 +47,8 @@ Facts recipe_facts(const Recipe& recipe) {
   facts.emplace_back("format of embedding and head", name_of(recipe.embed_format, "chosen by the format"));
   facts.emplace_back("overrides", or_none(override_texts(recipe)));
   facts.emplace_back("importance", recipe.importance_file ? recipe.importance_file->filename().string() : "none");
+  if (recipe.max_bytes) facts.emplace_back("budget", fmt::format("{} bytes", *recipe.max_bytes));
+  if (recipe.calibration) facts.emplace_back("calibration", calibration_text(*recipe.calibration));
   if (recipe.adapter) facts.emplace_back("merged adapter", recipe.adapter->filename().string());
   if (recipe.dither.on) facts.emplace_back("dither", fmt::format("seed {}", recipe.dither.seed));
   return facts;
@@ -98,6 +111,10 @@ std::string evaluations_markdown(const QualityReport& report) {
   return out + "Intervals hold 95 %, with windows as clusters.\n\n";
 }
 
+Json calibration_json(const CalibrationChoice& c) {
+  return {{"files", file_names(c)}, {"samples", c.samples}, {"length", c.length}, {"seed", c.seed}};
+}
+
 Json json_of_recipe(const Recipe& recipe) {
   return {
       {"method", recipe.method},
@@ -109,7 +126,10 @@ Json json_of_recipe(const Recipe& recipe) {
       {"allow_fallback", recipe.allow_fallback},
       {"allow_requantize", recipe.allow_requantize},
       {"dither_seed", recipe.dither.on ? Json(recipe.dither.seed) : Json(nullptr)},
-      {"importance_file", recipe.importance_file ? Json(recipe.importance_file->filename().string()) : Json(nullptr)}};
+      {"importance_file", recipe.importance_file ? Json(recipe.importance_file->filename().string()) : Json(nullptr)},
+      {"max_bytes", recipe.max_bytes ? Json(*recipe.max_bytes) : Json(nullptr)},
+      {"compressed_prefix", recipe.compressed_prefix},
+      {"calibration", recipe.calibration ? calibration_json(*recipe.calibration) : Json(nullptr)}};
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ TEST(Quality, Markdown) {
   expect_line(text, "### llamacpp-512, against the source");
   expect_line(text, "| perplexity of the source | 24.0000 ± 0.2500 |");
   expect_line(text, "| options given | range=minmax |");
-  expect_line(text, "| overrides | attn_v\\|ffn_down@0,1=f16 |");
+  expect_line(text, "| overrides | attn_v\\|ffn_down@0-1=f16 |");
   expect_line(text, "| down.weight | 64 x 100 | q4_0 | f16 | 100 columns are not whole blocks of 32 |");
   expect_line(text, "| time | 1.5 s (predicted 250 ms) |");
   expect_line(text, "| sha256 of the source | aa11 |");
@@ -83,10 +83,11 @@ TEST(Quality, Json) {
   EXPECT_EQ(json.at("compression_ratio"), 2.0);
   EXPECT_NEAR(json.at("bits_per_weight_linears").get<double>(), 9.5438596, 1e-6);  // 8 * 17408 / 14592
   EXPECT_EQ(json.at("recipe").dump(),
-            R"({"adapter":null,"allow_fallback":true,"allow_requantize":false,"dither_seed":null,"embed_format":null,)"
+            R"({"adapter":null,"allow_fallback":true,"allow_requantize":false,"calibration":null,)"
+            R"("compressed_prefix":true,"dither_seed":null,"embed_format":null,)"
             R"("format":"q4_0",)"
-            R"("importance_file":null,"method":"rtn","options":["range=minmax"],)"
-            R"("overrides":["attn_v|ffn_down@0,1=f16"]})");
+            R"("importance_file":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
+            R"("overrides":["attn_v|ffn_down@0-1=f16"]})");
   EXPECT_EQ(json.at("comparisons").at(0).at("divergence").at("kl_max"), 0.5);
   EXPECT_EQ(json.at("evaluations").size(), 0u);
   EXPECT_EQ(json.at("outcome").at("source_sha256"), "aa11");
