@@ -6,11 +6,8 @@
 
 namespace pith {
 
-namespace {
-
-// What a GGUF file of this family calls the tensor; empty when it has no such tensor.
-std::string gguf_name(const Arch& arch, const ModelTensor& t) {
-  for (const TensorName& entry : arch.tensors) {
+std::string importance_name(const Model& model, const ModelTensor& t) {
+  for (const TensorName& entry : model.arch().tensors) {
     if (entry.role != t.role || entry.part != t.part) continue;
     std::string name(entry.gguf);
     if (const auto hole = name.find("{}"); hole != name.npos) name.replace(hole, 2, std::to_string(t.layer));
@@ -18,8 +15,6 @@ std::string gguf_name(const Arch& arch, const ModelTensor& t) {
   }
   return {};
 }
-
-}  // namespace
 
 Importance Importance::load(const std::filesystem::path& file, const Model& model) {
   Imatrix read = read_imatrix(file);
@@ -29,7 +24,7 @@ Importance Importance::load(const std::filesystem::path& file, const Model& mode
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const ModelTensor& t = tensors[i];
     if (t.vector || t.part != Part::weight) continue;
-    const auto entry = read.mean_squares.find(gguf_name(model.arch(), t));
+    const auto entry = read.mean_squares.find(importance_name(model, t));
     if (entry == read.mean_squares.end()) continue;
     const std::vector<float>& values = entry->second;
     const dim cols = t.weight.cols, before = std::max<dim>(0, t.expert) * cols;

@@ -23,4 +23,8 @@ class Importance {
   dim size_ = 0;
 };
 
+// What importance files call the tensor, whatever container it comes from; empty when its family's GGUF files have no
+// such tensor.
+std::string importance_name(const Model& model, const ModelTensor& t);
+
 }  // namespace pith

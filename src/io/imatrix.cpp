@@ -1,6 +1,8 @@
 #include "io/imatrix.h"
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "core/error.h"
 #include "io/cursor.h"
@@ -116,5 +118,41 @@ Imatrix parse_imatrix(MappedFile file, const std::string& where) {
 }
 
 Imatrix read_imatrix(const std::filesystem::path& path) { return parse_imatrix(MappedFile(path), path.string()); }
+
+namespace {
+
+std::uint32_t as_u32(dim n) {
+  PITH_CHECK(0 <= n && n <= std::numeric_limits<std::uint32_t>::max());
+  return std::uint32_t(n);
+}
+
+GgufTensor f32_tensor(std::string name, std::vector<dim> shape, dim values) {
+  return {std::move(name), std::move(shape), kTypeF32, 0, values * dim(sizeof(float))};
+}
+
+}  // namespace
+
+std::string imatrix_gguf(const ImatrixContents& contents) {
+  GgufMeta meta;
+  meta.set("general.type", std::string("imatrix"));
+  meta.set("imatrix.datasets", GgufArray{contents.datasets});
+  meta.set("imatrix.chunk_count", as_u32(contents.chunks));
+  meta.set("imatrix.chunk_size", as_u32(contents.chunk_tokens));
+  std::vector<GgufTensor> tensors;
+  std::vector<const std::vector<float>*> values;
+  for (const ImatrixEntry& e : contents.entries) {
+    const dim matrices = dim(e.counts.size());
+    PITH_CHECK(matrices > 0 && dim(e.sums.size()) == matrices * e.cols);
+    tensors.push_back(f32_tensor(e.name + std::string(kSumsSuffix), {e.cols, matrices}, dim(e.sums.size())));
+    tensors.push_back(f32_tensor(e.name + std::string(kCountsSuffix), {1, matrices}, matrices));
+    values.insert(values.end(), {&e.sums, &e.counts});
+  }
+  FileLayout layout = gguf_layout(meta, tensors);
+  std::string bytes = std::move(layout.head);
+  bytes.resize(std::size_t(layout.total_bytes), '\0');
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    std::memcpy(bytes.data() + layout.offsets_bytes[i], values[i]->data(), values[i]->size() * sizeof(float));
+  return bytes;
+}
 
 }  // namespace pith

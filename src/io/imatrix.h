@@ -20,4 +20,18 @@ struct Imatrix {
 Imatrix read_imatrix(const std::filesystem::path& path);
 Imatrix parse_imatrix(MappedFile file, const std::string& where);  // for tests and fuzzing
 
+// What is written: sums of squares instead of their means, so that files of several texts can be added up.
+struct ImatrixEntry {
+  std::string name;  // the GGUF tensor's
+  dim cols = 0;
+  std::vector<float> sums;    // cols per matrix: of x^2, one expert after another
+  std::vector<float> counts;  // one per matrix: how many inputs
+};
+struct ImatrixContents {
+  std::vector<ImatrixEntry> entries;
+  std::vector<std::string> datasets;
+  dim chunks = 0, chunk_tokens = 0;
+};
+std::string imatrix_gguf(const ImatrixContents& contents);  // the GGUF form's bytes
+
 }  // namespace pith

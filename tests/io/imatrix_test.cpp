@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "io/gguf.h"
 #include "tests/io/allocation_meter.h"
 #include "tests/io/gguf_bytes.h"
 
@@ -53,6 +54,26 @@ TEST(Imatrix, ReadsTheGgufForm) {
   const auto bytes = gguf_imatrix(3, {2, 0, 4}, {2, 4, 6, 8, 0, 0, 0, 0, 4, 8, 12, 16});
   const Imatrix experts = parse_imatrix(in_memory(bytes), "imatrix.gguf");
   EXPECT_EQ(experts.mean_squares.at("w.weight"), (std::vector<float>{1, 2, 3, 4, 1, 1, 1, 1, 1, 2, 3, 4}));
+}
+
+TEST(Imatrix, WhatIsWrittenIsReadBack) {
+  const ImatrixContents contents{
+      .entries = {{"a.weight", 3, {8, 4, 0}, {8}}, {"b.weight", 2, {2, 4, 0, 0, 9, 3}, {2, 0, 3}}},
+      .datasets = {"wiki.txt", "code.txt"},
+      .chunks = 2,
+      .chunk_tokens = 4};
+  const std::string bytes = imatrix_gguf(contents);
+  const Imatrix read = parse_imatrix(in_memory(bytes), "imatrix.gguf");
+  EXPECT_EQ(read.datasets, (std::vector<std::string>{"wiki.txt", "code.txt"}));
+  ASSERT_EQ(read.mean_squares.size(), 2u);
+  EXPECT_EQ(read.mean_squares.at("a.weight"), (std::vector<float>{1, 0.5f, 0}));
+  EXPECT_EQ(read.mean_squares.at("b.weight"), (std::vector<float>{1, 2, 1, 1, 3, 1}));
+  const GgufFile file = GgufFile::parse(in_memory(bytes), "imatrix.gguf");  // what llama.cpp asks for
+  EXPECT_EQ(file.meta().get_string("general.type"), "imatrix");
+  EXPECT_EQ(file.meta().get_int("imatrix.chunk_count"), 2);
+  EXPECT_EQ(file.meta().get_int("imatrix.chunk_size"), 4);
+  EXPECT_EQ(file.find("b.weight.in_sum2")->shape, (std::vector<dim>{2, 3}));
+  EXPECT_EQ(file.find("b.weight.counts")->shape, (std::vector<dim>{1, 3}));
 }
 
 TEST(Imatrix, RefusesWhatIsMalformed) {

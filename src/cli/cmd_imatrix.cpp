@@ -1,0 +1,72 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "compress/calibrate/measure_importance.h"
+#include "io/stage.h"
+#include "report/importance.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct ImatrixOptions {
+  std::string model, out;
+  std::vector<std::string> calibrate;
+  long long samples = 128, length = 512, seed = 0;
+  bool overwrite = false, json = false;
+};
+
+std::filesystem::path target_of(const ImatrixOptions& o) {
+  if (!o.out.empty()) return o.out;
+  const auto source = (std::filesystem::path(o.model).lexically_normal() / "").parent_path();
+  std::string name = source.filename().string();
+  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name + "-imatrix.gguf";
+}
+
+void write(const std::filesystem::path& target, const std::string& bytes, bool overwrite) {
+  Stage stage(target, Stage::Kind::file, "imatrix", {.resume = false, .overwrite = overwrite});
+  const std::string name = target.filename().string();
+  stage.add_file(name, dim(bytes.size()));
+  stage.write(name, 0, std::as_bytes(std::span(bytes)));
+  stage.commit();
+}
+
+void measure(const ImatrixOptions& o) {
+  const auto target = target_of(o);
+  const Model model = Model::open(o.model);
+  const CalibrationChoice choice{
+      {o.calibrate.begin(), o.calibrate.end()}, dim(o.samples), dim(o.length), std::uint64_t(o.seed)};
+  const MeasuredImportance measured = measure_importance(model, choice, terminal_progress());
+  write(target, imatrix_gguf(measured.contents), o.overwrite);
+  const std::string file = target.string();
+  print(o.json ? report::importance_json(measured, file) : report::importance_text(measured, file));
+}
+
+void set_up(CLI::App& app) {
+  auto o = std::make_shared<ImatrixOptions>();
+  app.add_option("model", o->model, "a Hugging Face folder or a .gguf file")->required();
+  app.add_option("--calibrate", o->calibrate,
+                 "text to run through the model: plain text, or .jsonl with conversations (default: the model writes "
+                 "its own)");
+  app.add_option("-o,--out", o->out, "the file to write (default: named after the model, here)");
+  app.add_option("--calibrate-samples", o->samples, "pieces of the text")->capture_default_str();
+  app.add_option("--calibrate-length", o->length, "tokens of a piece")->capture_default_str();
+  app.add_option("--calibrate-seed", o->seed, "draws the pieces")->capture_default_str();
+  app.add_flag("--overwrite", o->overwrite, "replace an existing output");
+  app.add_flag("--json", o->json, "machine-readable output");
+  add_threads(app);
+  app.callback([o] { measure(*o); });
+}
+
+}  // namespace
+
+extern const Command imatrix_command;
+const Command imatrix_command = {
+    "imatrix", "measure how much each input of the linear layers matters, as llama.cpp's importance matrix",
+    "  pith imatrix model/ --calibrate calibration.txt -o model-imatrix.gguf\n"
+    "  pith quantize model/ --format q3_k --importance model-imatrix.gguf",
+    set_up};
+
+}  // namespace pith::cli
