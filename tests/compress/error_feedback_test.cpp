@@ -152,6 +152,21 @@ TEST(ErrorFeedback, LosesFarLessThanRoundingToNearest) {
   }
 }
 
+// Formats whose values share codes take the feedback group by group.
+TEST(ErrorFeedback, ReachesFormatsWithSharedCodes) {
+  const dim n = 512, rows = 6;
+  const auto x = correlated_inputs(3000, n, 41), w = normals(rows * n, 42);
+  const auto h = moments(x, n);
+  for (const char* name : {"iq2_xxs", "iq2_s", "iq3_xxs", "iq1_s"}) {
+    const Format& f = format_or_throw(name);
+    std::vector<std::byte> bytes(std::size_t(rows * row_bytes(f, n)));
+    for (dim r = 0; r < rows; ++r) f.encode(f, w.data() + r * n, nullptr, n, {}, bytes.data() + r * row_bytes(f, n));
+    const double nearest = damage(w, decoded(f, bytes, rows, n), h, n);
+    const double fed = damage(w, rounded(f, w, moment_of(x, n), n, {.damping = 0.01, .act_order = false}, 0, {}), h, n);
+    EXPECT_LT(fed, 0.6 * nearest) << name;
+  }
+}
+
 // Inputs that have nothing to do with each other leave nothing to make up for.
 TEST(ErrorFeedback, UncorrelatedInputsGiveRoundingToNearest) {
   const dim n = 64, rows = 5;

@@ -15,6 +15,7 @@ namespace pith {
 namespace {
 
 constexpr dim kGroup = kGemmWidth;
+constexpr dim kShared = 8;  // values that share codes in the formats that have such
 
 std::vector<dim> order_of(const SecondMoment& h, bool act_order) {
   std::vector<dim> order(std::size_t(h.size()));
@@ -60,6 +61,12 @@ void take_coefficients(const double* r, Feedback& f) {
   f.coefficients = Buffer(kGroup * kGroup * groups * (groups + 1) / 2 * dim(sizeof(float)));
   f.cost.resize(std::size_t(n));
   for (dim k = 0; k < n; ++k) f.cost[std::size_t(f.order[std::size_t(k)])] = float(r[k * n + k] * r[k * n + k]);
+  f.in_group.resize(std::size_t(n));
+  for (dim k = 0; k < n; ++k) {
+    double sum = 0;
+    for (dim j = k; j < std::min(n, k / kShared * kShared + kShared); ++j) sum += r[k * n + j] * r[k * n + j];
+    f.in_group[std::size_t(f.order[std::size_t(k)])] = float(sum);
+  }
   parallel_for(groups, [&](dim g) {
     float* out = f.coefficients.as<float>() + kGroup * kGroup * g * (g + 1) / 2;
     for (dim j = 0; j < std::min(n, (g + 1) * kGroup); ++j)
@@ -108,7 +115,7 @@ class Walk {
 
   void run() {
     if (format_.joint > 1)
-      for (dim begin = 0; begin < n_; begin += block_) whole_block(begin);
+      for (dim begin = 0; begin < n_; begin += block_) shared_codes(begin);
     else if (f_.permuted || block_ % kGroup != 0)
       any_order();
     else
@@ -191,18 +198,45 @@ class Walk {
     for (dim c = 0; c < block_; c += kGroup) round_group((begin + c) / kGroup, c, stride, begin);
   }
 
-  void whole_block(dim begin) {
-    PITH_CHECK(begin % kGroup == 0 && !f_.permuted);
+  // Scales come from the whole block; then its groups, each with the errors of those before.
+  void shared_codes(dim begin) {
+    PITH_CHECK(begin % kGroup == 0 && block_ % kGroup == 0 && format_.group == kShared && !f_.permuted);
     const dim stride = gather_block(begin);
-    std::vector<float> values(static_cast<std::size_t>(block_)), decoded(static_cast<std::size_t>(block_));
+    std::vector<float> values(static_cast<std::size_t>(block_));
     for (dim r = 0; r < task_.rows; ++r) {
-      for (dim c = 0; c < block_; ++c)
-        values[std::size_t(c)] = weights(r)[begin + c] + moved_[std::size_t(r * stride + c)];
-      format_.encode(format_, values.data(), f_.alone.data() + begin, block_, search_, block_of(r, begin));
-      format_.decode(format_, block_of(r, begin), block_, decoded.data());
-      for (dim c = 0; c < block_; ++c)
-        error_[std::size_t(r * n_ + begin + c)] = weights(r)[begin + c] - decoded[std::size_t(c)];
+      const float* moved = moved_.data() + r * stride;
+      for (dim c = 0; c < block_; ++c) values[std::size_t(c)] = weights(r)[begin + c] + moved[c];
+      format_.fit(format_, values.data(), f_.in_group.data() + begin, block_, search_, block_of(r, begin));
     }
+    for (dim c = 0; c < block_; c += kGroup) round_shared((begin + c) / kGroup, c, stride, begin);
+  }
+
+  // Places [16 g, ...) in groups of 8: as round_group, but a group at a time.
+  void round_shared(dim g, dim slot, dim stride, dim depth) {
+    const float* coefficients = f_.group(g);
+    float target[kShared], decoded[kShared];
+    for (dim r = 0; r < task_.rows; ++r) {
+      float* error = error_.data() + r * n_;
+      const float* moved = moved_.data() + slot + r * stride;
+      for (dim first = g * kGroup; first < (g + 1) * kGroup; first += kShared) {
+        for (dim i = 0; i < kShared; ++i) {
+          const dim k = first + i;
+          target[i] = weights(r)[k] + moved[k - g * kGroup];
+          for (dim j = depth; j < first; ++j) target[i] += error[j] * coefficients[j * kGroup + k - g * kGroup];
+        }
+        std::byte* block = block_of(r, first);
+        format_.put_group(format_, block, block_, first % block_, target, f_.in_group.data() + first);
+        decode_group(block, first % block_, decoded);
+        for (dim i = 0; i < kShared; ++i) error[first + i] = weights(r)[first + i] - decoded[i];
+      }
+    }
+  }
+
+  // `put` of what is far away moves nothing only by chance, so the block is decoded.
+  void decode_group(const std::byte* block, dim j, float* out) {
+    whole_.resize(static_cast<std::size_t>(block_));
+    format_.decode(format_, block, block_, whole_.data());
+    std::copy_n(whole_.data() + j, kShared, out);
   }
 
   const Feedback& f_;
@@ -212,6 +246,7 @@ class Walk {
   dim n_, block_, block_bytes_;
   std::vector<float> error_;  // (rows, n) by place: w - w'
   std::vector<float> moved_;
+  std::vector<float> whole_;  // a block's values
 };
 
 }  // namespace

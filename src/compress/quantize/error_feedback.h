@@ -15,12 +15,13 @@ struct FeedbackOptions {
 
 struct Feedback : LayerState {
   dim n = 0;
-  std::vector<dim> order;    // order[k]: the column that is rounded k-th
-  std::vector<float> cost;   // (n) by column: what an error there costs when later columns make up for it
-  std::vector<float> alone;  // (n) by column: H's diagonal, what it costs when they do not
-  Buffer coefficients;       // groups of 16 places k, each (16 g + 16, 16) of f32: [j, k] how an error at j moves t_k
-  Buffer h;                  // (n, n) of f32: H with damping, by column
-  bool permuted = false;     // order is not 0, 1, 2 ...
+  std::vector<dim> order;       // order[k]: the column that is rounded k-th
+  std::vector<float> cost;      // (n) by column: what an error there costs when later columns make up for it
+  std::vector<float> alone;     // (n) by column: H's diagonal, what it costs when they do not
+  std::vector<float> in_group;  // (n) by column: what it costs when only columns after its 8 neighbours make up for it
+  Buffer coefficients;    // groups of 16 places k, each (16 g + 16, 16) of f32: [j, k] how an error at j moves t_k
+  Buffer h;               // (n, n) of f32: H with damping, by column
+  bool permuted = false;  // order is not 0, 1, 2 ...
   const float* group(dim g) const { return coefficients.as<float>() + 16 * 16 * g * (g + 1) / 2; }
 };
 
@@ -28,8 +29,8 @@ struct Feedback : LayerState {
 std::unique_ptr<Feedback> make_feedback(const SecondMoment& moment, const FeedbackOptions& options);
 
 // Fills task.out. Ranges are fitted to the weights as they are when columns come in another order than the format's
-// blocks, else to each block as the errors before left it. Formats whose values share codes are rounded block by
-// block, with feedback between blocks.
+// blocks, else to each block as the errors before left it. Formats whose values share codes are rounded group by
+// group, with feedback between groups.
 void round_with_feedback(const Feedback& feedback, const LayerTask& task, const RangeSearch& search);
 
 // Coordinate descent (QuantEase, arXiv:2309.01885): moves each value in turn to the code that is best given all

@@ -46,6 +46,9 @@ kernels::SearchPlan plan_of(const RangeSearch& search);
 // Moves value j of a group to the nearest value that the codebook can give it while the group's other values stay.
 // Returns whether the group changed.
 bool move_value(Lattice kind, float step, dim j, float value, LatticeGroup& group);
+// The points and signs nearest to 8 values at a step, by the sum of weights * error^2. Where a sub-block shares its
+// shift (iq1_s) the group keeps the one it has.
+void nearest_group(Lattice kind, float step, const float* values, const float* weights, LatticeGroup& group);
 float value_of(Lattice kind, float step, dim j, const LatticeGroup& group);
 
 template <class Layout>
@@ -90,13 +93,34 @@ float put(const Format&, std::byte* bytes, dim, dim j, float value) {
   return value_of(Layout::kKind, step, j % 8, group);
 }
 
+template <class Layout>
+void put_group(const Format&, std::byte* bytes, dim, dim j, const float* values, const float* weights) {
+  const kernels::LatticeFacts& facts = kernels::facts_of(Layout::kKind);
+  const float step = step_of(facts, f16_to_f32(Layout::d(bytes)), Layout::scale(bytes, int(j) / facts.sub));
+  LatticeGroup group = Layout::group(bytes, int(j / 8));
+  nearest_group(Layout::kKind, step, values, weights, group);
+  Layout::set_group(bytes, int(j / 8), group);
+}
+
 // joint: coordinates of a point.
 template <class Layout>
 constexpr Format make(std::string_view name, std::string_view summary, int gguf_type, dim joint = 8) {
   // Fitting is encoding: scales are found together with the points.
-  return Format{name,       summary,          kValues,        Layout::kBytes, "iq4_nl",       gguf_type,
-                IntGroup{}, bytes_of<Layout>, decode<Layout>, encode<Layout>, encode<Layout>, put<Layout>,
-                joint};
+  return Format{name,
+                summary,
+                kValues,
+                Layout::kBytes,
+                "iq4_nl",
+                gguf_type,
+                IntGroup{},
+                bytes_of<Layout>,
+                decode<Layout>,
+                encode<Layout>,
+                encode<Layout>,
+                put<Layout>,
+                joint,
+                8,
+                put_group<Layout>};
 }
 
 }  // namespace pith::lattice
