@@ -113,15 +113,18 @@ TEST(Lora, FollowsTheRowsOfAGgufBase) {
                [&](dim c) { return 1.5 * written.product("mlp.down_proj", 3, c, 96); });
 }
 
-TEST(Lora, GgufAdapters) {
-  const TempFolder out;
-  const Model m = Model::open(WrittenModel().write(out.path / "m"));
-  WrittenAdapter written;
+GgufMeta adapter_meta(const std::string& architecture = "llama", float alpha = 6) {
   GgufMeta meta;
-  meta.set("general.architecture", std::string("llama"));
+  meta.set("general.architecture", architecture);
   meta.set("general.type", std::string("adapter"));
   meta.set("adapter.type", std::string("lora"));
-  meta.set("adapter.lora.alpha", 6.0f);
+  meta.set("adapter.lora.alpha", alpha);
+  return meta;
+}
+
+// The adapter's q_proj as llama.cpp names it.
+std::filesystem::path write_gguf_adapter(WrittenAdapter& written, const GgufMeta& meta,
+                                         const std::filesystem::path& path) {
   const std::string &a = written.files.at(kPrefix + "self_attn.q_proj.lora_A.weight").bytes,
                     &b = written.files.at(kPrefix + "self_attn.q_proj.lora_B.weight").bytes;
   std::vector<GgufTensor> tensors(2);
@@ -132,11 +135,43 @@ TEST(Lora, GgufAdapters) {
   file.resize(std::size_t(layout.total_bytes));
   std::copy(a.begin(), a.end(), file.begin() + layout.offsets_bytes[0]);
   std::copy(b.begin(), b.end(), file.begin() + layout.offsets_bytes[1]);
-  std::ofstream(out.path / "a.gguf", std::ios::binary) << file;
-  const auto adapter = LoraAdapter::open(out.path / "a.gguf", m);
+  std::ofstream(path, std::ios::binary) << file;
+  return path;
+}
+
+TEST(Lora, GgufAdapters) {
+  const TempFolder out;
+  const Model m = Model::open(WrittenModel().write(out.path / "m"));
+  WrittenAdapter written;
+  const auto adapter = LoraAdapter::open(write_gguf_adapter(written, adapter_meta(), out.path / "a.gguf"), m);
   // Row 8 of a head of a folder is row 1 in GGUF's order.
   expect_added(adapter, index_of(m, Role::attn_q, 1), 8, 64,
                [&](dim c) { return 1.5 * written.product("self_attn.q_proj", 1, c, 64); });
+  // Without an alpha the product is added as it is.
+  const auto plain = LoraAdapter::open(write_gguf_adapter(written, adapter_meta("llama", 0), out.path / "b.gguf"), m);
+  expect_added(plain, index_of(m, Role::attn_q, 1), 8, 64,
+               [&](dim c) { return written.product("self_attn.q_proj", 1, c, 64); });
+}
+
+TEST(Lora, GgufAdaptersOfOtherModelsOrKindsAreRefused) {
+  const TempFolder out;
+  const Model m = Model::open(WrittenModel().write(out.path / "m"));
+  WrittenAdapter written;
+  const auto fault = [&](const GgufMeta& meta) {
+    try {
+      (void)LoraAdapter::open(write_gguf_adapter(written, meta, out.path / "a.gguf"), m);
+      return std::string("none");
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+  };
+  EXPECT_NE(fault(adapter_meta("qwen2")).find("general.architecture: expected llama"), std::string::npos);
+  GgufMeta meta = adapter_meta();
+  meta.set("adapter.alora.invocation_tokens", GgufArray{std::vector<std::uint32_t>{1, 2}});
+  EXPECT_NE(fault(meta).find("invocation tokens"), std::string::npos);
+  meta = adapter_meta();
+  meta.set("general.type", std::string("model"));
+  EXPECT_NE(fault(meta).find("general.type: expected adapter"), std::string::npos);
 }
 
 TEST(Lora, WhatIsMoreThanAProductIsRefused) {
@@ -146,6 +181,8 @@ TEST(Lora, WhatIsMoreThanAProductIsRefused) {
                                    {"modules_to_save", {"lm_head"}},
                                    {"bias", "all"},
                                    {"fan_in_fan_out", true},
+                                   {"init_lora_weights", "pissa_niter_16"},
+                                   {"alora_invocation_tokens", {5}},
                                    {"peft_type", "LOHA"}}) {
     WrittenAdapter written;
     written.files.config[key] = value;

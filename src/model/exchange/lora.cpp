@@ -47,7 +47,15 @@ void check_config(const JsonKeys& keys) {
   if (bias != "none") throw unsupported("bias", "none", bias);
   for (const char* flag : {"use_dora", "fan_in_fan_out", "use_qalora"})
     if (keys.flag_or(flag, false)) throw unsupported(flag, "false", "true");
+  // These start from other base weights than the model's own, unless peft saved them as plain sums.
   const auto& object = keys.object;
+  if (keys.has("init_lora_weights") && object["init_lora_weights"].is_string()) {
+    const std::string start = keys.text_or("init_lora_weights", "");
+    for (const std::string_view other : {"pissa", "olora", "corda", "loftq"})
+      if (start.starts_with(other)) throw unsupported("init_lora_weights", "one that keeps the base's weights", start);
+  }
+  if (keys.has("alora_invocation_tokens"))
+    throw unsupported("alora_invocation_tokens", "none", object["alora_invocation_tokens"].dump());
   if (keys.has("modules_to_save") && !object["modules_to_save"].empty())
     throw unsupported("modules_to_save", "none", object["modules_to_save"].dump());
 }
@@ -139,10 +147,14 @@ void LoraAdapter::open_gguf_adapter(const std::filesystem::path& file, const Mod
   paths_ = {file};
   open_->gguf.emplace(file);
   const GgufFile& gguf = *open_->gguf;
-  for (const auto& [key, expected] : {std::pair{"general.type", "adapter"}, std::pair{"adapter.type", "lora"}})
+  for (const auto& [key, expected] : {std::pair<const char*, std::string_view>{"general.type", "adapter"},
+                                      {"adapter.type", "lora"},
+                                      {"general.architecture", base.arch().name}})
     if (gguf.meta().find_string(key, "") != expected)
       throw input_error(file.string(), "key {}: expected {}, got '{}'", key, expected,
                         printable(gguf.meta().find_string(key, "")));
+  if (gguf.meta().has("adapter.alora.invocation_tokens"))
+    throw input_error(file.string(), "expected an adapter that always holds, found one with invocation tokens");
   const double alpha = gguf.meta().get_float("adapter.lora.alpha");
   const auto view = [&](const GgufTensor& t) {
     const Format* format = format_of_gguf_type(t.type);
