@@ -18,7 +18,7 @@ namespace {
 struct GenerateArguments {
   std::string model, prompt;
   GenerateOptions options;
-  std::string system, history;
+  std::string system, history, kv = "f32";
   bool json = false, quiet = false, chat = false;
 };
 
@@ -47,6 +47,8 @@ std::string as_json(const GenerateArguments& a, const GenerateResult& r) {
       {"text", r.text},
       {"tokens", r.tokens},
       {"stop", reason_name(r.reason)},
+      {"kv", a.options.kv.text()},
+      {"kv_bytes", r.kv_bytes},
       {"prompt_tokens", r.prompt_tokens},
       {"prompt_tokens_per_second", rate(r.prompt_tokens, r.prompt_seconds)},
       {"tokens_per_second", rate(dim(r.tokens.size()), r.decode_seconds)},
@@ -117,6 +119,7 @@ void set_up(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   app.add_option("--context", a->options.context, "tokens of prompt and answer together (0: as needed)")
       ->check(CLI::NonNegativeNumber);
+  add_kv(app, a->kv);
   app.add_option("-t,--temperature", s.temperature, "0: always the most likely token")->capture_default_str();
   app.add_option("--top-k", s.top_k, "keep the K most likely (0: all)")->capture_default_str();
   app.add_option("--top-p", s.top_p, "keep the fewest that reach this probability")->capture_default_str();
@@ -130,7 +133,10 @@ void set_up(CLI::App& app) {
   app.add_flag("-q,--quiet", a->quiet, "the generated text alone");
   app.add_flag("--json", a->json, "machine-readable output");
   add_threads(app);
-  app.callback([a] { run(*a); });
+  app.callback([a] {
+    a->options.kv = KvSpec(a->kv);
+    run(*a);
+  });
 }
 
 }  // namespace
@@ -141,6 +147,7 @@ const Command generate_command = {"generate", "go on from a prompt, streaming th
                                   "  pith generate model/ 'Dear Sir,' -t 0.8 --top-p 0.95 --seed 7\n"
                                   "  pith generate model.gguf 'Why is the sky blue?' --chat --system 'Be brief.'\n"
                                   "  pith generate model.gguf 'And at night?' --chat --history talk.json\n"
+                                  "  pith generate model.gguf - --kv kivi:bits=4,residual=128 < prompt.txt\n"
                                   "  pith generate model.gguf - --json < prompt.txt",
                                   set_up};
 

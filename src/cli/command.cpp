@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/kv/kv_codec.h"
 
 namespace pith::cli {
 
@@ -13,6 +14,13 @@ void add_threads(CLI::App& app) {
   app.add_option_function<int>(
          "--threads", [](int n) { set_num_threads(n); }, "threads to use (default: all processors)")
       ->check(CLI::Range(1, 1024));
+}
+
+void add_kv(CLI::App& app, std::string& text) {
+  std::string codecs;
+  for (const KvCodec* codec : all_kv_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);
+  app.add_option("--kv", text, "how keys and values are stored, CODEC or CODEC:option=value,...:" + codecs)
+      ->capture_default_str();
 }
 
 dim parse_bytes(const std::string& text) {

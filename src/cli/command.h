@@ -23,6 +23,9 @@ Progress& terminal_progress();
 // --threads, on every verb that computes.
 void add_threads(CLI::App& app);
 
+// --kv, how keys and values are stored; to be parsed by KvSpec.
+void add_kv(CLI::App& app, std::string& text);
+
 // "4.5GB", "900MiB", "1000000": bytes. Error(input) otherwise.
 dim parse_bytes(const std::string& text);
 

@@ -23,7 +23,7 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
   progress.begin("perplexity", dim(set.windows.size()));
   RunTotals totals;
   const Stopwatch watch;
-  WindowRunner runner(model, set, steps);
+  WindowRunner runner(model, set, steps, options.kv);
   for (const WindowStep& step : steps) {
     runner.run(step, [&](dim first_row, const float* logits, dim rows) {
       parallel_for(rows, [&](dim r) {
@@ -41,7 +41,9 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
   }
   totals.seconds = watch.seconds();
   progress.end();
-  return result_of(protocol, text, set, nll, totals);
+  EvalResult result = result_of(protocol, text, set, nll, totals);
+  note_cache(result, model.config(), options.kv);
+  return result;
 }
 
 }  // namespace pith

@@ -8,6 +8,7 @@
 #include "eval/protocols.h"
 #include "eval/statistics.h"
 #include "model/model.h"
+#include "ops/kv/kv_codec.h"
 
 namespace pith {
 
@@ -15,13 +16,19 @@ struct EvalOptions {
   std::string_view protocol = "llamacpp-512";
   dim max_windows = 0;  // 0: all
   dim batch_tokens = 2048;
+  // How the model's keys and values are stored; a base keeps them in f32. A query reads its own and earlier positions
+  // from the cache as it would when generating token by token (KvSide), so a codec's error is in every scored token.
+  KvSpec kv = {};
 };
 
 struct EvalResult {
   std::string protocol;
   std::string text_hash;  // sha256 of the text as given
   dim context = 0, windows = 0, tokens_scored = 0, tokens_dropped = 0;
-  dim bytes = 0;               // of the text that the scored tokens stand for
+  dim bytes = 0;           // of the text that the scored tokens stand for
+  std::string kv = "f32";  // the codec of keys and values, with its options
+  double kv_bits_per_value = 32;
+  dim kv_bytes = 0;            // of the cache of one sequence of `context` tokens
   std::string conditions;      // in words: context, BOS, windows, scored positions, dropped tail
   Interval nll;                // nats per token
   double nll_token_error = 0;  // standard error of nll as if tokens were independent: what llama-perplexity prints

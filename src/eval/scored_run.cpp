@@ -40,4 +40,10 @@ EvalResult result_of(const Protocol& protocol, std::string_view text, const Wind
   return result;
 }
 
+void note_cache(EvalResult& result, const Config& config, const KvSpec& kv) {
+  result.kv = kv.text();
+  result.kv_bits_per_value = kv.plan(config.head_dim).bits_per_value();
+  result.kv_bytes = KvCache::bytes(config, 1, result.context, kv);
+}
+
 }  // namespace pith

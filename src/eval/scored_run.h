@@ -21,6 +21,9 @@ struct RunTotals {
 EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
                      const RunTotals& totals);
 
+// What the result says of the cache of keys and values.
+void note_cache(EvalResult& result, const Config& config, const KvSpec& kv);
+
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }

@@ -6,26 +6,44 @@
 #include <vector>
 
 #include "model/model.h"
+#include "ops/kv/kv_store.h"
 
 namespace pith {
 
-// Keys and values of several sequences, each with its own length. Layout per layer and sequence:
-// (kv_heads, capacity, head_dim) of f32 for now.
+// Keys and values of several sequences, each with its own length, in f32 or as a codec of ops/kv/kv_codec.h stores
+// them. What a query reads of an encoded cache depends on its position alone (KvSide), so results do not depend on how
+// tokens were cut into runs. When a run ends in an Error, truncate its sequences to 0.
 class KvCache {
  public:
-  KvCache(const Config& config, dim sequences, dim capacity);  // tokens per sequence
+  KvCache(const Config& config, dim sequences, dim capacity, const KvSpec& spec = {})  // tokens per sequence
+      : KvCache(config, sequences, capacity, spec.plan(config.head_dim)) {}
+  KvCache(const Config& config, dim sequences, dim capacity, const KvPlan& plan);
   dim sequences() const { return dim(length_.size()); }
   dim capacity() const { return capacity_; }
   dim length(dim sequence) const { return length_[std::size_t(sequence)]; }
-  void truncate(dim sequence, dim length);  // forget tokens from the end
+  // Forgets tokens from the end. What the codec had kept exactly of the new end's neighbourhood and has since let go
+  // is from then on what its codes say.
+  void truncate(dim sequence, dim length);
   void clear();
-  float* keys(dim layer, dim sequence);  // (kv_heads, capacity, head_dim)
+  float* keys(dim layer, dim sequence);  // (kv_heads, capacity, head_dim); f32 only
   float* values(dim layer, dim sequence);
-  static dim bytes(const Config& config, dim sequences, dim capacity);
+
+  bool encoded() const { return plan_.encoded; }
+  const KvPlan& plan() const { return plan_; }
+  const KvLayout& key_layout() const { return key_layout_; }
+  const KvLayout& value_layout() const { return value_layout_; }
+  KvArea key_area(dim layer, dim sequence);
+  KvArea value_area(dim layer, dim sequence);
+
+  dim size_bytes() const { return data_.size_bytes(); }
+  static dim bytes(const Config& config, dim sequences, dim capacity, const KvSpec& spec = {});
 
  private:
   friend class Forward;
+  std::byte* part(dim layer, dim sequence);  // of one layer and sequence: keys, then values
   dim layers_, kv_heads_, head_dim_, capacity_;
+  KvPlan plan_;
+  KvLayout key_layout_, value_layout_;
   std::vector<dim> length_;
   Buffer data_;
 };

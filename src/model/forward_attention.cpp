@@ -2,7 +2,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/rows.h"
+#include "model/forward_head_norm.h"
 #include "model/forward_layers.h"
 #include "model/forward_reserve.h"
 #include "ops/heads.h"
@@ -49,34 +49,9 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
   return q;
 }
 
-namespace {
-
-struct HeadNorm {
-  const Norm& norm;
-  const Config& config;
-  void operator()(float* x, dim heads) const {
-    if (!norm.weight) return;
-    const bool whole = config.head_norms == HeadNorms::whole;
-    const dim width = whole ? heads * config.head_dim : config.head_dim;
-    const dim step = config.head_norms == HeadNorms::each ? width : 0;  // of weights, from head to head
-    for (dim h = 0; h < (whole ? 1 : heads); ++h) {
-      float* head = x + h * width;
-      norm_row({.x = head,
-                .n = width,
-                .weight = norm.weight + h * step,
-                .bias = norm.bias ? norm.bias + h * step : nullptr,
-                .plus = config.norm_plus_one ? 1.0f : 0.0f,
-                .eps = config.norm_eps,
-                .centred = config.norm == NormKind::layer,
-                .out = head});
-    }
-  }
-};
-
-}  // namespace
-
 // k, v: (rows, kv_width), row i at + i * stride; k is normed and turned in place.
 void Layers::store_heads(Pass& pass, dim l, float* k, const float* v, dim stride) {
+  if (pass.cache.encoded()) return store_encoded(pass, l, k, v, stride);
   const HeadNorm norm = {net_.blocks[std::size_t(l)].k_norm, config_};
   const bool neighbours = config_.rope.pairing == RopePairing::neighbours;
   const dim width = config_.head_dim, step = pass.cache.capacity() * width;
@@ -110,9 +85,23 @@ void Layers::turn_queries(const Pass& pass, dim l, float* q, dim stride) {
         if (config_.rope.on) rope_row(q + i * stride, config_.heads, config_.head_dim, rope_of(l), row, neighbours);
       },
       grain_of(q_width_));
+  if (pass.cache.plan().rotated) turn_heads(pass, q, pass.rows, stride, config_.heads, false);
+}
+
+AttentionShape Layers::attention_shape(const Pass& pass, dim l) const {
+  const bool fused = net_.blocks[std::size_t(l)].qkv.weight != nullptr;
+  return {.heads = config_.heads,
+          .kv_heads = config_.kv_heads,
+          .head_dim = config_.head_dim,
+          .capacity = pass.cache.capacity(),
+          .q_stride = fused ? q_width_ + 2 * kv_width_ : q_width_,
+          .scale = float(config_.attn_scale > 0 ? config_.attn_scale : 1 / std::sqrt(double(config_.head_dim))),
+          .softcap = float(config_.attn_softcap),
+          .window = slides(l) ? config_.sliding_window : 0};
 }
 
 void Layers::attend(Pass& pass, dim l, const float* q) {
+  if (pass.cache.encoded()) return attend_encoded(pass, l, q);
   queries_.clear();
   dim row = 0;
   for (const PieceRun& run : pass.piece.runs) {
@@ -123,17 +112,7 @@ void Layers::attend(Pass& pass, dim l, const float* q) {
                         run.count - skip, row});
     row += run.count - skip;
   }
-  const bool fused = net_.blocks[std::size_t(l)].qkv.weight != nullptr;
-  const AttentionShape shape = {
-      .heads = config_.heads,
-      .kv_heads = config_.kv_heads,
-      .head_dim = config_.head_dim,
-      .capacity = pass.cache.capacity(),
-      .q_stride = fused ? q_width_ + 2 * kv_width_ : q_width_,
-      .scale = float(config_.attn_scale > 0 ? config_.attn_scale : 1 / std::sqrt(double(config_.head_dim))),
-      .softcap = float(config_.attn_softcap),
-      .window = slides(l) ? config_.sliding_window : 0};
-  attention_.run(shape, queries_, q, reserve(attended_, pass.rows * q_width_));
+  attention_.run(attention_shape(pass, l), queries_, q, reserve(attended_, pass.rows * q_width_));
 }
 
 }  // namespace pith

@@ -40,9 +40,10 @@ Layers::Layers(const Network& network)
       max_rows_(rows_that_fit(config_)) {}
 
 dim Layers::workspace_bytes() const {
-  dim sum = linear_.size_bytes() + attention_.size_bytes() + rope_.size_bytes() + sliding_rope_.size_bytes();
+  dim sum = linear_.size_bytes() + attention_.size_bytes() + kv_attention_.size_bytes() + rope_.size_bytes() +
+            sliding_rope_.size_bytes() + every_rope_.size_bytes() + every_sliding_rope_.size_bytes();
   for (const Buffer* b : {&x_, &normed_, &normed_ffn_, &q_, &k_, &v_, &attended_, &branch_, &gate_, &up_, &active_,
-                          &heads_, &routed_, &picked_, &expert_out_})
+                          &heads_, &routed_, &picked_, &expert_out_, &kv_block_})
     sum += b->size_bytes();
   return sum;
 }
@@ -144,8 +145,9 @@ void Layers::layer(Pass& pass, dim l) {
     ffn_input = own;
   }
   const float* q = attention_inputs(pass, l, normed);
+  if (pass.rows > 0) attend(pass, l, q);
+  keep_newest(pass, l);
   if (pass.rows == 0) return;
-  attend(pass, l, q);
   add_to_residual(pass, l, b.o, Role::attn_o, attended_.as<float>(), b.attn_post_norm);
   if (!config_.parallel_block) normalize(b.ffn_norm, x_.as<float>(), pass.rows, normed, l, "after the attention of");
   feed_forward(pass, l, ffn_input);

@@ -3,6 +3,7 @@
 #include "model/forward.h"
 #include "model/forward_piece.h"
 #include "ops/attention.h"
+#include "ops/kv/kv_attention.h"
 #include "ops/linear.h"
 #include "ops/moe.h"
 #include "ops/rope.h"
@@ -58,6 +59,13 @@ class Layers {
   void layer(Pass& pass, dim l);
   const float* attention_inputs(Pass& pass, dim l, const float* normed);
   void store_heads(Pass& pass, dim l, float* k, const float* v, dim stride);
+  // With an encoded cache: keys and values stay in k_ and v_, (rows, kv_width), until keep_newest.
+  void store_encoded(Pass& pass, dim l, const float* k, const float* v, dim stride);
+  void attend_encoded(Pass& pass, dim l, const float* q);
+  void keep_newest(Pass& pass, dim l);
+  void turn_heads(const Pass& pass, float* x, dim rows, dim stride, dim heads, bool back) const;
+  const RopeTable* rope_by_position(const KvCache& cache, dim l);
+  AttentionShape attention_shape(const Pass& pass, dim l) const;
   void turn_queries(const Pass& pass, dim l, float* q, dim stride);
   void attend(Pass& pass, dim l, const float* q);
   void feed_forward(Pass& pass, dim l, const float* normed);
@@ -89,6 +97,12 @@ class Layers {
   Attention attention_;
   RopeTable rope_, sliding_rope_;
   std::vector<QueryRun> queries_;
+  // With an encoded cache.
+  KvAttention kv_attention_;
+  std::vector<KvQueryRun> kv_queries_;
+  Buffer kv_block_;
+  RopeTable every_rope_, every_sliding_rope_;  // all positions up to rope_capacity_
+  dim rope_capacity_ = 0;
 };
 
 // Error(input) unless each matrix has the shape that the choices ask for.

@@ -31,6 +31,12 @@ void append(Piece& piece, const Chunk& chunk, dim done, dim count, dim position)
   piece.runs.push_back(run);
 }
 
+// An encoded cache learns of a run's newest tokens when the piece ends, so a sequence is in a piece once.
+bool must_wait(const KvCache& cache, const Piece& piece, dim sequence) {
+  return cache.encoded() && std::any_of(piece.runs.begin(), piece.runs.end(),
+                                        [&](const PieceRun& run) { return run.sequence == sequence; });
+}
+
 }  // namespace
 
 std::vector<Piece> cut_pieces(const Config& config, const KvCache& cache, std::span<const Chunk> chunks, dim max_rows) {
@@ -43,7 +49,7 @@ std::vector<Piece> cut_pieces(const Config& config, const KvCache& cache, std::s
     dim& at = length[std::size_t(chunk.sequence)];
     check_chunk(config, cache, chunk, at);
     for (dim done = 0; done < dim(chunk.tokens.size());) {
-      if (pieces.back().rows() == max_rows) pieces.emplace_back();
+      if (pieces.back().rows() == max_rows || must_wait(cache, pieces.back(), chunk.sequence)) pieces.emplace_back();
       const dim count = std::min(dim(chunk.tokens.size()) - done, max_rows - pieces.back().rows());
       append(pieces.back(), chunk, done, count, at);
       done += count;

@@ -39,12 +39,13 @@ GenerateResult generate(const Model& model, std::span<const Token> prompt, const
   const dim limit = context_of(model.config(), dim(prompt.size()), options);
   const std::vector<Token> stops = stops_of(model, options);
   Forward forward(model);
-  KvCache cache(model.config(), 1, limit);
+  KvCache cache(model.config(), 1, limit, options.kv);
   Sampler sampler(options.sampler);
   TextStream stream(options.stop_strings);
   std::vector<Token> history(prompt.begin(), prompt.end());
   GenerateResult result;
   result.prompt_tokens = dim(prompt.size());
+  result.kv_bytes = cache.size_bytes();
 
   const auto show = [&](const std::string& text) {
     result.text += text;

@@ -13,6 +13,7 @@ namespace pith {
 struct GenerateOptions {
   dim max_tokens = 128;
   dim context = 0;  // tokens of prompt and answer together; 0: as many as needed, up to the model's own limit
+  KvSpec kv = {};   // how keys and values are stored
   SamplerOptions sampler = {};
   std::vector<Token> stop_tokens = {};  // besides the tokenizer's end tokens
   bool ignore_end = false;              // end tokens do not stop
@@ -26,6 +27,7 @@ struct GenerateResult {
   std::string text;           // all that was streamed
   StopReason reason = StopReason::max_tokens;
   dim prompt_tokens = 0;
+  dim kv_bytes = 0;  // of the cache, for prompt and answer
   double prompt_seconds = 0, decode_seconds = 0;
 };
 

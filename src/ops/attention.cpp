@@ -5,13 +5,12 @@
 #include "core/error.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
+#include "ops/attention_lanes.h"
 #include "ops/parts.h"
 
 namespace pith {
 
 namespace {
-
-constexpr dim kLanes = kGemmWidth;  // queries worked on at once, one per lane
 
 struct Scratch {
   float* queries;  // (head_dim, 16)
@@ -19,35 +18,11 @@ struct Scratch {
   float* scores;   // (keys, 16)
 };
 
-struct Lanes {
-  dim head[kLanes];  // of all heads
-  dim row[kLanes];   // of q and out
-  int position[kLanes];
-  dim used = 0;
-};
-
-Lanes lanes_of(const AttentionShape& s, const QueryRun& run, dim kv_head, dim first_pair) {
-  const dim group = s.heads / s.kv_heads;
-  Lanes lanes;
-  lanes.used = std::min(kLanes, run.count * group - first_pair);
-  for (dim i = 0; i < kLanes; ++i) {
-    const dim pair = first_pair + std::min(i, lanes.used - 1);  // idle lanes repeat the last
-    lanes.head[i] = kv_head * group + pair / run.count;
-    lanes.row[i] = run.row + pair % run.count;
-    lanes.position[i] = int(run.first_position + pair % run.count);
-  }
-  return lanes;
-}
-
 // Scores are formed transposed, keys x queries, so that no key or value is ever repacked: keys are the left
 // operand as they lie, and out^T = V^T P reads values down their columns.
 void attend(const AttentionShape& s, const QueryRun& run, dim kv_head, const Lanes& lanes, const float* q, float* out,
             const Scratch& scratch) {
-  const dim width = s.heads * s.head_dim;
-  for (dim i = 0; i < kLanes; ++i) {
-    const float* from = q + lanes.row[i] * s.q_stride + lanes.head[i] * s.head_dim;
-    for (dim d = 0; d < s.head_dim; ++d) scratch.queries[d * kLanes + i] = from[d] * s.scale;
-  }
+  gather_queries(s, lanes, q, scratch.queries);
   const auto [least, most] = std::minmax_element(lanes.position, lanes.position + kLanes);
   const dim first = s.window > 0 ? std::max<dim>(0, *least - s.window + 1) : 0;
   const dim keys = *most + 1 - first;
@@ -78,10 +53,7 @@ void attend(const AttentionShape& s, const QueryRun& run, dim kv_head, const Lan
         .b = scratch.scores,
         .c = scratch.outputs,
         .c_row = kLanes});
-  for (dim i = 0; i < lanes.used; ++i) {
-    float* to = out + lanes.row[i] * width + lanes.head[i] * s.head_dim;
-    for (dim d = 0; d < s.head_dim; ++d) to[d] = scratch.outputs[d * kLanes + i] * inverse_sum[i];
-  }
+  scatter_outputs(s, lanes, scratch.outputs, inverse_sum, out);
 }
 
 }  // namespace
@@ -121,7 +93,8 @@ void Attention::run(const AttentionShape& s, std::span<const QueryRun> runs, con
     for (dim i = begin_of(part); i < end; ++i) {
       const Task& t = tasks_[std::size_t(i)];
       const QueryRun& run = runs[t.run];
-      attend(s, run, t.kv_head, lanes_of(s, run, t.kv_head, t.first_pair), q, out, scratch);
+      attend(s, run, t.kv_head, lanes_of(s, {run.first_position, run.count, run.row}, t.kv_head, t.first_pair), q, out,
+             scratch);
     }
   });
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compress/method.h"
+#include "ops/kv/kv_codec.h"
 #include "report/json_values.h"
 #include "report/table.h"
 
@@ -32,10 +33,10 @@ std::string allowed(const OptionSpec& option) {
   return fmt::format("{}", fmt::join(option.choices, ", "));
 }
 
-Table option_table(const Method& method) {
+Table option_table(const std::vector<OptionSpec>& options) {
   Table table;
   table.columns = {{"option", false}, {"default", false}, {"allowed", false}, {"", false}};
-  for (const OptionSpec& o : method.options)
+  for (const OptionSpec& o : options)
     table.rows.push_back({std::string(o.name), std::string(o.default_value), allowed(o), std::string(o.help)});
   return table;
 }
@@ -50,6 +51,17 @@ Json json_of(const OptionSpec& o) {
   }
   return value;
 }
+
+Json json_of(const std::vector<OptionSpec>& options) {
+  Json list = Json::array();
+  for (const OptionSpec& option : options) list.push_back(json_of(option));
+  return list;
+}
+
+// Of keys and values in long sequences with heads of 128 and the codec's own choices.
+double bits_of(const KvCodec& codec) { return KvSpec(codec.name).plan(128).bits_per_value(); }
+
+constexpr std::string_view kKvFamily = "kv cache";
 
 }  // namespace
 
@@ -74,7 +86,12 @@ std::string methods_text() {
   for (const Method* m : all_methods()) {
     if (!out.empty()) out += '\n';
     out += fmt::format("{} ({}): {}\n{}\n", m->name, m->family, m->summary, m->paper);
-    if (!m->options.empty()) out += text_table(option_table(*m));
+    if (!m->options.empty()) out += text_table(option_table(m->options));
+  }
+  for (const KvCodec* c : all_kv_codecs()) {
+    out +=
+        fmt::format("\n{} ({}): {}; {:.4g} bits a value\n{}\n", c->name, kKvFamily, c->summary, bits_of(*c), c->paper);
+    if (!c->options.empty()) out += text_table(option_table(c->options));
   }
   return out;
 }
@@ -84,7 +101,12 @@ std::string methods_markdown() {
   for (const Method* m : all_methods()) {
     if (!out.empty()) out += '\n';
     out += fmt::format("## {}\n\n{} ({}). From: {}.\n", m->name, m->summary, m->family, m->paper);
-    if (!m->options.empty()) out += '\n' + markdown_table(option_table(*m));
+    if (!m->options.empty()) out += '\n' + markdown_table(option_table(m->options));
+  }
+  for (const KvCodec* c : all_kv_codecs()) {
+    out += fmt::format("\n## {}\n\n{} ({}); {:.4g} bits a value. From: {}.\n", c->name, c->summary, kKvFamily,
+                       bits_of(*c), c->paper);
+    if (!c->options.empty()) out += '\n' + markdown_table(option_table(c->options));
   }
   return out;
 }
@@ -92,14 +114,19 @@ std::string methods_markdown() {
 std::string methods_json() {
   Json methods = Json::array();
   for (const Method* m : all_methods()) {
-    Json options = Json::array();
-    for (const OptionSpec& option : m->options) options.push_back(json_of(option));
     methods.push_back({{"name", m->name},
                        {"family", m->family},
                        {"summary", m->summary},
                        {"paper", m->paper},
-                       {"options", std::move(options)}});
+                       {"options", json_of(m->options)}});
   }
+  for (const KvCodec* c : all_kv_codecs())
+    methods.push_back({{"name", c->name},
+                       {"family", kKvFamily},
+                       {"summary", c->summary},
+                       {"paper", c->paper},
+                       {"bits_per_value", bits_of(*c)},
+                       {"options", json_of(c->options)}});
   return text_of(methods);
 }
 

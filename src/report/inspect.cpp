@@ -76,7 +76,7 @@ Facts facts_of(const ModelSummary& s) {
                      s.tokenizer.empty() ? "none" : fmt::format("{}, {} tokens", s.tokenizer, s.tokenizer_vocab));
   facts.emplace_back("bits per weight",
                      fmt::format("{:.3f} in linears, {:.3f} in all", s.linear_bits_per_weight(), s.bits_per_weight()));
-  facts.emplace_back("keys and values", fmt::format("{} a token", human_bytes(s.kv_bytes_per_token)));
+  facts.emplace_back("keys and values", fmt::format("{} a token ({})", human_bytes(s.kv_bytes_per_token), s.kv));
   facts.emplace_back("memory to run", fmt::format("{} for a context of {} (weights, keys and values)",
                                                   human_bytes(s.run_bytes), s.context));
   for (const std::string& note : s.notes) facts.emplace_back("note", note);
@@ -153,6 +153,7 @@ std::string inspect_json(const ModelSummary& s) {
                   {"tensor_bytes", s.tensor_bytes},
                   {"bits_per_weight", s.bits_per_weight()},
                   {"bits_per_weight_linears", s.linear_bits_per_weight()},
+                  {"kv", s.kv},
                   {"kv_bytes_per_token", s.kv_bytes_per_token},
                   {"run_context", s.context},
                   {"run_bytes", s.run_bytes},

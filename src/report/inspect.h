@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "model/model.h"
+#include "ops/kv/kv_codec.h"
 #include "report/table.h"
 
 namespace pith::report {
@@ -24,10 +25,11 @@ struct ModelSummary {
   std::vector<TensorGroup> groups;  // in the order of the model
   dim tensors = 0, parameters = 0, tensor_bytes = 0, file_bytes = 0;
   dim linear_parameters = 0, linear_bytes = 0;
-  dim kv_bytes_per_token = 0;
-  dim context = 0;        // that the estimate is for
-  dim run_bytes = 0;      // tensors + keys and values of `context` tokens
-  std::string tokenizer;  // kind; empty when the model brought none
+  std::string kv = "f32";      // how keys and values are stored
+  dim kv_bytes_per_token = 0;  // in a long sequence, without what a codec keeps exactly
+  dim context = 0;             // that the estimate is for
+  dim run_bytes = 0;           // tensors + keys and values of `context` tokens
+  std::string tokenizer;       // kind; empty when the model brought none
   dim tokenizer_vocab = 0;
   std::vector<std::string> notes;  // of opening it
   double bits_per_weight() const { return parameters > 0 ? 8.0 * double(tensor_bytes) / double(parameters) : 0; }
@@ -37,9 +39,9 @@ struct ModelSummary {
 };
 
 // context 0: the model's own.
-ModelSummary summarize(const Model& model, dim context = 0);
+ModelSummary summarize(const Model& model, dim context = 0, const KvSpec& kv = {});
 // From parts, for models that are not opened whole; the names, containers and tokenizer stay empty.
-ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensors, dim context);
+ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensors, dim context, const KvSpec& kv = {});
 
 std::string inspect_text(const ModelSummary& summary);
 std::string inspect_markdown(const ModelSummary& summary);

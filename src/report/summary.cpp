@@ -34,19 +34,23 @@ void add(ModelSummary& summary, const ModelTensor& tensor) {
 
 }  // namespace
 
-ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensors, dim context) {
+ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensors, dim context, const KvSpec& kv) {
   ModelSummary summary;
   summary.config = config;
   for (const ModelTensor& tensor : tensors) add(summary, tensor);
   summary.context = context > 0 ? context : config.context;
-  summary.kv_bytes_per_token = KvCache::bytes(config, 1, 1);
+  summary.kv = kv.text();
+  // Whole blocks of every codec, beyond the positions that one keeps exactly.
+  constexpr dim kLong = 4096;
+  summary.kv_bytes_per_token =
+      (KvCache::bytes(config, 1, 2 * kLong, kv) - KvCache::bytes(config, 1, kLong, kv)) / kLong;
   summary.run_bytes = summary.tensor_bytes;
-  if (summary.context > 0) summary.run_bytes += KvCache::bytes(config, 1, summary.context);
+  if (summary.context > 0) summary.run_bytes += KvCache::bytes(config, 1, summary.context, kv);
   return summary;
 }
 
-ModelSummary summarize(const Model& model, dim context) {
-  ModelSummary summary = summarize(model.config(), model.tensors(), context);
+ModelSummary summarize(const Model& model, dim context, const KvSpec& kv) {
+  ModelSummary summary = summarize(model.config(), model.tensors(), context, kv);
   const auto path = model.path().lexically_normal();
   summary.name = (path.has_filename() ? path : path.parent_path()).filename().string();
   summary.container = model.is_gguf() ? "gguf" : "hf";

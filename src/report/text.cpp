@@ -96,6 +96,10 @@ Facts eval_facts(const EvalResult& result) {
   facts.emplace_back("perplexity", plus_minus(result.perplexity.mean, result.perplexity.half_width, 4));
   facts.emplace_back("nats per token", plus_minus(result.nll.mean, result.nll.half_width, 5));
   facts.emplace_back("bits per byte", plus_minus(result.bits_per_byte.mean, result.bits_per_byte.half_width, 4));
+  if (result.kv != "f32")
+    facts.emplace_back("keys and values",
+                       fmt::format("{}: {:.4g} bits a value, {} for {} tokens", result.kv, result.kv_bits_per_value,
+                                   human_bytes(result.kv_bytes), result.context));
   facts.emplace_back("text", fmt::format("sha256 {}", result.text_hash));
   facts.emplace_back("time",
                      fmt::format("{}, {:.0f} tokens/s", human_seconds(result.seconds), result.tokens_per_second));

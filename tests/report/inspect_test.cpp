@@ -58,7 +58,7 @@ TEST(Inspect, Text) {
             "context          512\n"
             "tokenizer        none\n"
             "bits per weight  4.500 in linears, 7.798 in all\n"
-            "keys and values  512 B a token\n"
+            "keys and values  512 B a token (f32)\n"
             "memory to run    284 kB for a context of 512 (weights, keys and values)\n"
             "\n"
             "role         tensors     shape  format  parameters    bytes  bits per weight\n"
