@@ -23,10 +23,12 @@ Json json_of(const TensorPlan& t) {
 }
 
 Json json_of(const TensorOutcome& t) {
-  return {{"name", t.name},       {"role", role_name(t.role)},
-          {"layer", t.layer},     {"format", name_or_null(t.format)},
-          {"rmse", t.rmse},       {"relative_error", t.relative_error},
-          {"sqnr_db", t.sqnr_db}, {"bytes", t.bytes}};
+  Json json = {{"name", t.name},       {"role", role_name(t.role)},
+               {"layer", t.layer},     {"format", name_or_null(t.format)},
+               {"rmse", t.rmse},       {"relative_error", t.relative_error},
+               {"sqnr_db", t.sqnr_db}, {"bytes", t.bytes}};
+  if (!t.note.empty()) json["note"] = t.note;
+  return json;
 }
 
 Json json_of(const Share& share) {
