@@ -85,6 +85,7 @@ void Model::Impl::release(const std::byte* data, dim bytes) const {
     const std::less_equal<const std::byte*> before;
     if (before(map.data(), data) && before(data + bytes, map.data() + map.size_bytes())) map.release(data, bytes);
   });
+  scratch.release(data, bytes);
 }
 
 dim Model::file_bytes() const {

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/error.h"
+#include "io/scratch.h"
 #include "model/arch.h"
 #include "model/model.h"
 
@@ -21,6 +22,7 @@ struct Model::Impl {
   std::optional<SafetensorsSet> safetensors;
   std::string hf_config, hf_generation_config;
   std::vector<std::string> notes;
+  Scratch scratch;  // tensors that are not as the weight files store them
 
   std::vector<ModelTensor> tensors;
   std::map<std::tuple<Role, dim, Part, dim>, std::size_t> index;  // role, layer, part, expert
@@ -36,7 +38,7 @@ struct Model::Impl {
   std::optional<Error> tokenizer_fault;
   void load_tokenizer();
 
-  void release(const std::byte* data, dim bytes) const;  // pages of a weight file, see MappedFile::release
+  void release(const std::byte* data, dim bytes) const;  // see MappedFile::release
   template <class Each>
   void for_maps(Each&& each) const {  // each(const MappedFile&): the weight files
     for (const GgufFile& file : gguf) each(file.file());

@@ -42,6 +42,36 @@ TEST(Memory, DoesNotGrowWithDepth) {
   EXPECT_LE(shallow.measured, shallow.predicted);
 }
 
+// Packed layers are stored otherwise than they are used: they are moved, one by one, and set aside.
+TEST(Memory, PackedFoldersDoNotGrowItEither) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers keep memory of their own";
+#endif
+  const TempFolder temp;
+  const auto dense = write_model(temp.path / "in", {.layers = 40, .hidden = 256, .ffn = 2048, .dtype = "BF16"});
+  struct {
+    Container container;
+    const char *format, *folder;
+  } const cases[] = {{Container::gptq, "int4_g128", "gptq"},
+                     {Container::awq, "int4_g128", "awq"},
+                     {Container::mlx, "affine4_g64", "mlx"}};
+  for (const auto& c : cases) {
+    const auto folder = temp.path / c.folder;
+    ASSERT_EQ(in_child([&] { compress(Model::open(dense), recipe_for(c.format), c.container, folder, {}); }), 0);
+    const dim packed_bytes = dim(std::filesystem::file_size(folder / "model.safetensors"));
+    ASSERT_GT(packed_bytes, dim(33) << 20) << c.folder;  // 70.8 million weights of 4 bits
+    ASSERT_EQ(in_child([&] {
+                const dim before = current_ram_bytes();
+                const Model model = Model::open(folder);
+                std::ofstream(temp.path / "peak") << peak_ram_bytes() - before;
+              }),
+              0);
+    dim grown = packed_bytes;
+    std::ifstream(temp.path / "peak") >> grown;
+    EXPECT_LT(grown, dim(12) << 20) << c.folder;
+  }
+}
+
 TEST(Memory, SeesWhatThisProcessTouches) {
   const dim before = peak_ram_bytes();
   ASSERT_GT(before, 0);

@@ -144,6 +144,7 @@ ModelTensor read_nf4(const SafetensorsSet& files, const SafeTensor& stored_state
     std::memcpy(to, &absmax[std::size_t(b * kNf4Block / block)], 4);
     std::memcpy(to + 4, files.data(packed) + b * (kNf4Block / 2), kNf4Block / 2);
   }
+  out.keep(t);
   for (const char* suffix : {"", ".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map"})
     out.done(files, weight + suffix);
   out.done(files, stored_state.name);

@@ -44,6 +44,8 @@ void Unpacked::note(std::string text) {
   if (std::find(notes.begin(), notes.end(), text) == notes.end()) notes.push_back(std::move(text));
 }
 
+void Unpacked::keep(ModelTensor& t) { t.weight.data = scratch.keep(std::move(t.weight.owned)); }
+
 void Unpacked::done(const SafetensorsSet& files, const std::string& name) {
   const SafeTensor* t = files.find(name);
   if (!t) return;

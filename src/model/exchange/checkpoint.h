@@ -7,18 +7,20 @@
 #include <vector>
 
 #include "io/safetensors.h"
+#include "io/scratch.h"
 #include "model/json_keys.h"
 #include "model/model.h"
 
 namespace pith {
 
-// The layers as they are found. Each tensor holds one layer in a buffer of its own; beside the result a reader needs
-// no more than some rows and the scales of one layer.
+// The layers as they are found. Beside the result, which is set aside, a reader needs no more memory than one layer.
 struct Unpacked {
   std::vector<ModelTensor> tensors;         // named "....weight"
   std::set<std::string, std::less<>> used;  // stored tensors that need no other reader
   std::vector<std::string> notes;           // what a user should know, each once
+  Scratch scratch;                          // the tensors' bytes
   void note(std::string text);              // unless it is there
+  void keep(ModelTensor& t);                // moves what it owns to `scratch`
   // This stored tensor, if it is there, has been read: no other reader needs it, nor its pages.
   void done(const SafetensorsSet& files, const std::string& name);
 };

@@ -76,6 +76,7 @@ ModelTensor read_fp8(const SafetensorsSet& files, const SafeTensor& weight, cons
       if (!exact) format.encode(format, values.data(), nullptr, cols, RangeSearch{}, to);
     }
   });
+  out.keep(t);
   return t;
 }
 

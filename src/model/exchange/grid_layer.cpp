@@ -116,6 +116,7 @@ ModelTensor to_tensor(const GridLayer& layer, Unpacked& out) {
     store_groups(layer, *format, t.weight.owned.data());
   else
     store_values(layer, *format, t.weight.owned.data());
+  out.keep(t);
   return t;
 }
 

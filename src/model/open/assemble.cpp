@@ -67,6 +67,7 @@ void turn_transposed(Model::Impl& m, const TensorTable& table) {
     const std::byte* stored = t.weight.data;
     turn_conv1d(t);
     m.release(stored, t.weight.owned.size_bytes());
+    t.weight.data = m.scratch.keep(std::move(t.weight.owned));
   }
 }
 

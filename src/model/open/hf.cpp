@@ -60,6 +60,7 @@ void read_tensors(const nlohmann::json& config, const std::string& legacy, const
   Unpacked packed = unpack_layers(config, legacy, files);
   out.tensors = std::move(packed.tensors);
   out.notes = std::move(packed.notes);
+  out.scratch = std::move(packed.scratch);
   for (const SafeTensor& stored : files.tensors())
     if (!is_junk(stored.name) && !packed.used.contains(stored.name)) out.tensors.push_back(view_of(files, stored));
 }
