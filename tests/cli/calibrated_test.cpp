@@ -59,7 +59,7 @@ TEST(Calibrated, ABudgetIsKeptAndServesBetterThanOneFormat) {
   const Data data{model, calibration, text};
   const TempFolder folder;
   const auto plain = folder.path / "plain.gguf", mixed = folder.path / "mixed.gguf";
-  quantize(data, "-f q5_0", plain);
+  quantize(data, "-f q5_0 --embed-format q5_0", plain);
   const auto bytes = std::filesystem::file_size(plain);
   quantize(data,
            "--max-bytes " + std::to_string(bytes) + " --calibrate " + quoted(calibration) +

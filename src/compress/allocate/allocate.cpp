@@ -99,12 +99,8 @@ class Allocation {
     for (auto& [key, item] : items_) {
       add_formats(model_, container_, mean_bits_, item);
       if (item.formats.empty()) add_formats(model_, container_, 8, item);
+      if (item.formats.empty()) item.formats = {&f16_format()};  // a shape that nothing smaller fits
     }
-    // Shapes that nothing fits stay as they are planned.
-    std::erase_if(items_, [](const auto& entry) { return entry.second.formats.empty(); });
-    if (items_.empty())
-      throw input_error("max-bytes", "expected matrices that a format of {} fits, there are none",
-                        container_name(container_));
     for (const auto& [key, item] : items_) {
       std::vector<Option>& out = options_.emplace_back();
       for (const Format* f : item.formats) {

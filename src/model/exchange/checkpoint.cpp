@@ -50,7 +50,12 @@ void Unpacked::done(const SafetensorsSet& files, const std::string& name) {
   const SafeTensor* t = files.find(name);
   if (!t) return;
   used.insert(name);
-  files.files()[std::size_t(t->file)].release(files.data(*t), t->size_bytes);
+  // Touching a page maps some around it, too.
+  constexpr dim kAround = dim(64) << 10;
+  const MappedFile& file = files.files()[std::size_t(t->file)];
+  const dim at = files.data(*t) - file.data();
+  const dim begin = std::max<dim>(0, at - kAround), end = std::min(file.size_bytes(), at + t->size_bytes + kAround);
+  file.release(file.data() + begin, end - begin);
 }
 
 Unpacked unpack_layers(const nlohmann::json& config, const std::string& legacy, const SafetensorsSet& files) {
