@@ -8,8 +8,12 @@ namespace pith::cli {
 
 static void set_up(CLI::App& app) {
   auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "machine-readable output");
-  app.callback([json] { print(*json ? report::methods_json() : report::methods_text()); });
+  auto markdown = std::make_shared<bool>(false);
+  auto* json_flag = app.add_flag("--json", *json, "machine-readable output");
+  app.add_flag("--markdown", *markdown, "as a chapter for documents")->excludes(json_flag);
+  app.callback([json, markdown] {
+    print(*json ? report::methods_json() : *markdown ? report::methods_markdown() : report::methods_text());
+  });
 }
 
 extern const Command methods_command;

@@ -10,7 +10,9 @@ namespace pith::cli {
 static void set_up(CLI::App& app) {
   auto options = std::make_shared<CompressOptions>();
   add_compress_options(app, *options);
-  app.add_option("-m,--method", options->method, "how values are chosen (see: pith methods)")->capture_default_str();
+  app.add_option("-m,--method", options->method,
+                 "how values are chosen (see: pith methods); awq+gptq: scaled by one, rounded by the other")
+      ->capture_default_str();
   app.add_option("--max-bytes", options->max_bytes,
                  "instead of --format: a format for each matrix so that the file stays within this, e.g. 90MB, and the "
                  "predicted divergence is least");

@@ -91,7 +91,7 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   recipe.allow_requantize = o.allow_requantize;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};
   if (!o.importance.empty()) recipe.importance_file = o.importance;
-  if (!o.calibrate.empty() || method_or_throw(o.method).needs != Needs::nothing)
+  if (!o.calibrate.empty() || needs_moments(method_chain(o.method)))
     recipe.calibration = {{o.calibrate.begin(), o.calibrate.end()},
                           dim(o.calibrate_samples),
                           dim(o.calibrate_length),

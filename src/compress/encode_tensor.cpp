@@ -46,6 +46,18 @@ ErrorSums sums_of_row(const float* source, const float* decoded, dim n) {
   return sums;
 }
 
+// The same where both stand multiplied by 1 / factor.
+ErrorSums sums_of_scaled_row(const float* source, const float* decoded, const float* factors, dim n) {
+  ErrorSums sums;
+  for (dim i = 0; i < n; ++i) {
+    const double w = double(source[i]) * double(factors[i]);
+    const double e = (double(source[i]) - double(decoded[i])) * double(factors[i]);
+    sums.source += w * w;
+    sums.error += e * e;
+  }
+  return sums;
+}
+
 Error overflow(const EncodeTask& task, const float* decoded, dim row) {
   return Error(Blame::input, task.source.tensor().name,
                fmt::format("expected values that {} can hold, got {} after encoding", task.format.name,
@@ -60,7 +72,8 @@ class Strip {
       : task_(task),
         cols_(task.source.cols()),
         row_bytes_(row_bytes(task.format, cols_)),
-        decoded_(std::size_t(cols_)) {
+        decoded_(std::size_t(cols_)),
+        factors_(std::size_t(task.source.scaled() ? cols_ : 0)) {
     const dim values = strip_rows(task) * cols_;
     if (task.source.by_rows()) values_.resize(std::size_t(values));
     if (task.source.by_rows() && task.source.dithered()) plain_.resize(std::size_t(values));
@@ -80,7 +93,12 @@ class Strip {
     for (dim r = begin; r < end; ++r) {
       const dim i = r - begin;
       task_.format.decode(task_.format, out + i * row_bytes_, cols_, decoded_.data());
-      sums[i] = sums_of_row(plain + i * cols_, decoded_.data(), cols_);
+      if (task_.source.scaled()) {
+        task_.source.unscaling(r, factors_.data());
+        sums[i] = sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
+      } else {
+        sums[i] = sums_of_row(plain + i * cols_, decoded_.data(), cols_);
+      }
       if (!std::isfinite(sums[i].error)) throw overflow(task_, decoded_.data(), r);
     }
   }
@@ -89,15 +107,16 @@ class Strip {
   void encode_values(dim begin, dim end, const float* values, std::byte* out) {
     if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
-      return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out, task_.state},
-                                task_.options);
+      return task_.method.layer(
+          {values, end - begin, cols_, &task_.format, task_.importance, out, task_.state, task_.source.tensor().role},
+          task_.options);
     for (dim i = 0; i < end - begin; ++i)
       task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
   }
 
   const EncodeTask& task_;
   dim cols_, row_bytes_;
-  std::vector<float> values_, plain_, decoded_;
+  std::vector<float> values_, plain_, decoded_, factors_;
 };
 
 }  // namespace

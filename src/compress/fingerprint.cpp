@@ -18,11 +18,19 @@ void add_text(Sha256& sha, std::string_view text) {
   sha.update(text);
 }
 
-void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
-  add_text(sha, prepared.method->name);
-  for (const auto& [name, value] : prepared.options.all()) {
+void add_options(Sha256& sha, const Options& options) {
+  for (const auto& [name, value] : options.all()) {
     add_text(sha, name);
     add_text(sha, value);
+  }
+}
+
+void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
+  add_text(sha, prepared.method->name);
+  add_options(sha, prepared.options);
+  for (const auto& [method, options] : prepared.scalers) {
+    add_text(sha, method->name);
+    add_options(sha, options);
   }
   add_number(sha, recipe.dither.on);
   add_number(sha, dim(recipe.dither.seed));

@@ -29,6 +29,15 @@ void InputStats::add(const float* x, dim rows) {
   tokens += rows;
 }
 
+void InputStats::divide(std::span<const float> factors) {
+  for (std::size_t c = 0; c < squares.size(); ++c) {
+    squares[c] /= double(factors[c]) * double(factors[c]);
+    magnitudes[c] /= double(factors[c]);
+    peaks[c] /= factors[c];
+  }
+  if (moment) moment->divide(factors.data());
+}
+
 std::vector<float> InputStats::mean_squares() const {
   std::vector<float> out(squares.size());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = float(squares[i] / double(std::max<dim>(1, tokens)));

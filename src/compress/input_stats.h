@@ -1,6 +1,7 @@
 // What calibration saw of the inputs of a matrix.
 #pragma once
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "math/second_moment.h"
@@ -18,6 +19,7 @@ struct InputStats {
   InputStats(dim columns, bool with_moment);
   void add(const float* x, dim rows);  // (rows, cols); the same calls give the same bits for any number of threads
   std::vector<float> mean_squares() const;
+  void divide(std::span<const float> factors);  // (cols): as if each input had been divided by them
 };
 
 }  // namespace pith

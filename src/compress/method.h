@@ -2,6 +2,7 @@
 // it opens no file, starts no thread and prints nothing. Each is one file in quantize/, prune/, lowrank/ or
 // distill/ and one line in methods.def.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "core/options.h"
 #include "core/progress.h"
 #include "formats/format.h"
+#include "model/roles.h"
 
 namespace pith {
 
@@ -29,6 +31,15 @@ struct LayerTask {
   const float* importance = nullptr;  // (cols) mean squared input, or null when nothing was measured
   std::byte* out = nullptr;           // rows * row_bytes(*format, cols), to be filled
   const LayerState* state = nullptr;  // of `prepare`; null where nothing was measured: then it rounds to nearest
+  Role role = Role::other;
+};
+
+// One of the matrices that read the same input, for methods that scale its columns.
+struct ScaledMatrix {
+  dim rows = 0, cols = 0;
+  const Format* format = nullptr;                // the target's
+  const InputStats* stats = nullptr;             // shared by some, or each its own (experts)
+  std::function<void(dim row, float* to)> load;  // (cols); from any thread
 };
 
 enum class Needs { nothing, moments };  // of the inputs: no statistics, or all of InputStats
@@ -45,9 +56,16 @@ struct Method {
                                          const Options& options) = nullptr;
   // Called for different rows at the same time; what it does to a row must not depend on the others.
   void (*layer)(const LayerTask& task, const Options& options) = nullptr;
+  // Before a block is rounded, for each input that some of its matrices read: positive factors for their columns, by
+  // which what makes the input is divided (compress/fold); empty: none.
+  std::vector<float> (*scale)(std::span<const ScaledMatrix> matrices, const Options& options) = nullptr;
 };
 
 std::span<const Method* const> all_methods();
 const Method& method_or_throw(std::string_view name);
+
+// "gptq", or "awq+gptq": methods that scale, and last the one that rounds what they left. Error(input).
+std::vector<const Method*> method_chain(std::string_view names);
+bool needs_moments(std::span<const Method* const> chain);
 
 }  // namespace pith

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "compress/allocate/allocate.h"
+#include "compress/fold/scale_block.h"
 #include "compress/memory.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
@@ -91,7 +92,7 @@ double calibration_seconds(const Model& model, const CalibrationChoice& choice, 
     if (t.role == shared_input(t.role)) moments += 0.5 * double(t.weight.cols) * double(t.weight.cols);
   }
   const double passes = recipe.compressed_prefix ? 2 : 1;
-  const double all = passes * products + (p.method->needs == Needs::moments ? moments : 0);
+  const double all = passes * products + (p.needs_moments() ? moments : 0);
   return all * double(choice.samples * choice.length) * seconds_of_a_product();
 }
 
@@ -121,6 +122,31 @@ void check_dither(const std::vector<TensorPlan>& plans, const Recipe& recipe) {
   for (const TensorPlan& plan : plans)
     if (!is_dense(*plan.from) && is_dense(*plan.to)) return;
   throw input_error("dither", "expected a quantized source that is widened to f32, f16 or bf16, no tensor is");
+}
+
+// Of the options given, each method of a chain takes those it knows; the last one also those that none knows, to
+// refuse them.
+std::vector<std::string> options_for(const Method& method, std::span<const Method* const> chain, const Recipe& recipe) {
+  const auto knows = [](const Method& m, std::string_view given) {
+    return std::any_of(m.options.begin(), m.options.end(),
+                       [&](const OptionSpec& o) { return o.name == given.substr(0, given.find('=')); });
+  };
+  std::vector<std::string> out;
+  for (const std::string& given : recipe.method_options) {
+    const bool known = std::any_of(chain.begin(), chain.end(), [&](const Method* m) { return knows(*m, given); });
+    if (known ? knows(method, given) : &method == chain.back()) out.push_back(given);
+  }
+  return out;
+}
+
+void take_methods(const Recipe& recipe, Prepared& p) {
+  const std::vector<const Method*> chain = method_chain(recipe.method);
+  for (const Method* method : chain) {
+    Options options(method->name, method->options, options_for(*method, chain, recipe));
+    p.method = method;
+    p.options = options;
+    if (method->scale) p.scalers.emplace_back(method, std::move(options));
+  }
 }
 
 // Tells the rows of the table what the export plan knows.
@@ -157,8 +183,7 @@ Recipe with_budget(const Model& model, const Recipe& recipe, Container container
 
 CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, const RunLimits& limits,
                                      const std::filesystem::path& target) {
-  CalibratorOptions options{.with_moments = p.method->needs == Needs::moments,
-                            .compressed_prefix = recipe.compressed_prefix};
+  CalibratorOptions options{.with_moments = p.needs_moments(), .compressed_prefix = recipe.compressed_prefix};
   if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
   options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
   return options;
@@ -171,8 +196,7 @@ bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
 Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  Progress& progress) {
   Prepared p;
-  p.method = &method_or_throw(recipe.method);
-  p.options = Options(p.method->name, p.method->options, recipe.method_options);
+  take_methods(recipe, p);
   p.preflight.notes.assign(model.notes().begin(), model.notes().end());
   auto& plans = p.preflight.tensors;
   if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
@@ -181,7 +205,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   if (recipe.target) check_target(*recipe.target, container, plans);
   check_dither(plans, recipe);
   p.calibration = recipe.calibration;
-  if (p.method->needs != Needs::nothing && !p.calibration) p.calibration.emplace();
+  if (p.needs_moments() && !p.calibration) p.calibration.emplace();
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
   p.plan_of.assign(model.tensors().size(), Prepared::kNone);
@@ -196,6 +220,8 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     std::stable_partition(p.plan.tensors.begin(), p.plan.tensors.end(),
                           [&](const ExportTensor& t) { return model.tensors()[t.source].layer >= 0; });
   join_plans(model, p);
+  if (!p.scalers.empty())
+    for (std::string& note : notes_on_scales(model, p)) p.preflight.notes.push_back(std::move(note));
   p.preflight.output_bytes = p.plan.total_bytes();
   p.preflight.disk_free_bytes = Stage::free_bytes(target);
   predict(model, recipe, p);

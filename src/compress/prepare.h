@@ -10,14 +10,16 @@ namespace pith {
 struct Prepared {
   Preflight preflight;
   ExportPlan plan;
-  const Method* method = nullptr;
+  const Method* method = nullptr;  // the one that rounds
   Options options;
+  std::vector<std::pair<const Method*, Options>> scalers;  // that scale before, in order
   Importance importance;
   std::optional<CalibrationChoice> calibration;  // where the method or the recipe asks for it
   std::optional<LoraAdapter> adapter;
   std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
   std::vector<std::size_t> in_head;  // into preflight.tensors: written with a file's head already, exactly
   static constexpr std::size_t kNone = std::size_t(-1);
+  bool needs_moments() const { return method->needs == Needs::moments || !scalers.empty(); }
   const LoraAdapter* adapter_or_null() const { return adapter ? &*adapter : nullptr; }
   const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }
 };

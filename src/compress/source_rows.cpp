@@ -16,8 +16,9 @@ namespace pith {
 
 dim rows_for_a_thread(dim cols) { return std::max<dim>(1, (dim(1) << 17) / std::max<dim>(1, cols)); }
 
-SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither& dither, const LoraAdapter* adapter)
-    : model_(model), in_(model.tensors()[out.source]), out_(out) {
+SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither& dither, const LoraAdapter* adapter,
+                       const TensorScales* scales)
+    : model_(model), in_(model.tensors()[out.source]), out_(out), scales_(scales) {
   adapter_ = adapter && adapter->adapts(out.source) ? adapter : nullptr;
   dithered_ = dither.on && !is_dense(*in_.weight.format) && is_dense(*out.format);
   seed_ = dither_seed(dither.seed, in_.name) + std::uint64_t(in_.expert + 1);
@@ -28,7 +29,7 @@ SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither
 
 bool SourceRows::exact() const {
   return moves_exactly(*in_.weight.format, *out_.format, in_.weight.cols) && out_.add == 0 && !out_.transpose &&
-         !dithered_ && !adapter_;
+         !dithered_ && !adapter_ && !scales_;
 }
 
 void SourceRows::decode(dim row, bool dither, float* values) const {
@@ -37,8 +38,24 @@ void SourceRows::decode(dim row, bool dither, float* values) const {
   w.format->decode(*w.format, encoded, w.cols, values);
   if (dither) add_dither(*w.format, encoded, w.cols, seed_, row * w.cols, values);
   if (adapter_) adapter_->add(out_.source, row, values);
+  if (scales_) scale(row, values);
   if (out_.add != 0)
     for (dim c = 0; c < w.cols; ++c) values[c] += out_.add;
+}
+
+void SourceRows::scale(dim row, float* values) const {
+  const float* cols = scales_->cols.empty() ? nullptr : scales_->cols.data();
+  const float of_row = scales_->rows.empty() ? 1 : scales_->rows[std::size_t(row)], offset = scales_->offset;
+  for (dim c = 0; c < in_.weight.cols; ++c) values[c] = (values[c] + offset) * of_row * (cols ? cols[c] : 1) - offset;
+}
+
+void SourceRows::unscaling(dim row, float* factors) const {
+  std::fill_n(factors, cols(), 1.0f);
+  if (!scales_) return;
+  const std::vector<float>& across = out_.transpose ? scales_->rows : scales_->cols;  // along a target row
+  const std::vector<float>& down = out_.transpose ? scales_->cols : scales_->rows;
+  const float of_row = down.empty() ? 1 : down[std::size_t(out_.transpose ? row : source_row(row))];
+  for (dim c = 0; c < cols(); ++c) factors[c] = 1 / (of_row * (across.empty() ? 1 : across[std::size_t(c)]));
 }
 
 void SourceRows::load_transposed(dim begin, dim end, bool dither, float* values) const {

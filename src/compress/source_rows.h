@@ -1,5 +1,6 @@
 // A tensor's values on their way out, as rows of the target in f32.
 #pragma once
+#include "compress/fold/scales.h"
 #include "compress/pipeline.h"
 #include "model/exchange/lora.h"
 
@@ -7,14 +8,18 @@ namespace pith {
 
 class SourceRows {
  public:
-  // Borrows all four. Dither is applied where the recipe asks and the tensor is widened from a quantized source; the
-  // adapter (or null) is merged.
-  SourceRows(const Model& model, const ExportTensor& out, const Dither& dither, const LoraAdapter* adapter = nullptr);
+  // Borrows all. Dither is applied where the recipe asks and the tensor is widened from a quantized source; the
+  // adapter (or null) is merged, and then the scales (or null) are applied.
+  SourceRows(const Model& model, const ExportTensor& out, const Dither& dither, const LoraAdapter* adapter = nullptr,
+             const TensorScales* scales = nullptr);
 
   dim rows() const { return out_.transpose ? in_.weight.cols : in_.weight.rows; }  // of the target
   dim cols() const { return out_.transpose ? in_.weight.rows : in_.weight.cols; }
   const ModelTensor& tensor() const { return in_; }
   bool dithered() const { return dithered_; }
+  bool scaled() const { return scales_ != nullptr; }
+  // What takes the values of a target row back to the source's, (cols); 1 where nothing is scaled.
+  void unscaling(dim row, float* factors) const;
   // A few target rows cost little to load. Not so where the tensor is transposed.
   bool by_rows() const { return !out_.transpose; }
   // The source's codes go into the target without being decoded: it has the same format, or the same grid (the rows
@@ -38,11 +43,13 @@ class SourceRows {
   void load_transposed(dim begin, dim end, bool dither, float* values) const;
   void load_rows(dim begin, dim end, bool dither, float* values) const;
   void decode(dim source_row, bool dither, float* values) const;
+  void scale(dim source_row, float* values) const;
 
   const Model& model_;
   const ModelTensor& in_;
   const ExportTensor& out_;
   const LoraAdapter* adapter_;  // null where it leaves this tensor alone
+  const TensorScales* scales_;  // null where nothing is scaled
   bool dithered_;
   std::uint64_t seed_;
   dim source_row_bytes_;

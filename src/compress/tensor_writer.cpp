@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "compress/fold/scale_block.h"
 #include "compress/policy.h"
 #include "core/error.h"
 
@@ -128,7 +129,9 @@ void TensorWriter::enter(dim layer) {
   if (!calibrator_ || gathered_ == layer) return;
   states_.clear();
   squares_.clear();
+  scales_.clear();
   calibrator_->gather(layer, progress_);
+  if (layer >= 0 && !prepared_.scalers.empty()) scales_ = scale_block(model_, prepared_, layer, *calibrator_);
   gathered_ = layer;
 }
 
@@ -147,16 +150,29 @@ const LayerState* TensorWriter::state_of(const ExportTensor& t) {
   return state.get();
 }
 
+// Importance of inputs from a file, which were measured before they were divided.
+const float* TensorWriter::as_scaled(const float* given, const TensorScales* scales) {
+  if (!scales || scales->cols.empty()) return given;
+  std::vector<float>& squares = squares_.emplace_back(given, given + scales->cols.size());
+  for (std::size_t c = 0; c < squares.size(); ++c) squares[c] /= scales->cols[c] * scales->cols[c];
+  return squares.data();
+}
+
 const float* TensorWriter::importance_of(const ExportTensor& t) {
-  if (const float* given = prepared_.importance.find(t.source)) return given;
+  if (const float* given = prepared_.importance.find(t.source)) return as_scaled(given, scales_of(t));
   const InputStats* stats =
       calibrator_ && !is_dense(*t.format) ? calibrator_->find(model_.tensors()[t.source]) : nullptr;
   return stats ? squares_.emplace_back(stats->mean_squares()).data() : nullptr;
 }
 
+const TensorScales* TensorWriter::scales_of(const ExportTensor& t) const {
+  const auto at = scales_.find(t.source);
+  return at == scales_.end() ? nullptr : &at->second;
+}
+
 Written TensorWriter::write(std::size_t index) {
   const ExportTensor& t = prepared_.plan.tensors[index];
-  const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null());
+  const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
   const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, importance_of(t), state_of(t)};
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);

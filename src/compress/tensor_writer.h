@@ -9,6 +9,7 @@
 
 #include "compress/calibrate/calibrator.h"
 #include "compress/encode_tensor.h"
+#include "compress/fold/scales.h"
 #include "compress/prepare.h"
 #include "io/stage.h"
 
@@ -41,6 +42,8 @@ class TensorWriter {
   Written write(std::size_t index);
   const LayerState* state_of(const ExportTensor& t);
   const float* importance_of(const ExportTensor& t);
+  const float* as_scaled(const float* given, const TensorScales* scales);
+  const TensorScales* scales_of(const ExportTensor& t) const;
   ErrorSums write_panels(const ExportTensor& t, const EncodeTask& task);
   ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task);
   void keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
@@ -63,6 +66,7 @@ class TensorWriter {
   std::chrono::steady_clock::time_point last_record_ = std::chrono::steady_clock::now();
   std::optional<dim> gathered_;  // the layer whose inputs were gathered
   std::map<std::pair<const InputStats*, const Format*>, std::unique_ptr<LayerState>> states_;  // of that layer
+  BlockScales scales_;                                                                         // of that layer
   std::vector<std::vector<float>> squares_;  // of that layer, for as long as it is written
   std::vector<dim> scratch_at_;              // by tensor of the plan
 };

@@ -53,6 +53,15 @@ void SecondMoment::add(const float* x, dim rows) {
   rows_ += rows;
 }
 
+void SecondMoment::divide(const float* factors) {
+  parallel_for((n_ + kGroup - 1) / kGroup, [&](dim g) {
+    double* sum = sum_.as<double>() + kGroup * kGroup * g * (g + 1) / 2;
+    const dim height = std::min(n_, (g + 1) * kGroup), width = height - g * kGroup;
+    for (dim i = 0; i < height; ++i)
+      for (dim j = 0; j < width; ++j) sum[i * kGroup + j] /= double(factors[i]) * double(factors[g * kGroup + j]);
+  });
+}
+
 void SecondMoment::copy_to(double* out) const {
   parallel_for(
       n_,

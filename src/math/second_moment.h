@@ -15,6 +15,7 @@ class SecondMoment {
   dim rows() const { return rows_; }                                              // so far
   double at(dim i, dim j) const { return i <= j ? *upper(i, j) : *upper(j, i); }  // of the sum
   void copy_to(double* out) const;                                                // both triangles
+  void divide(const float* factors);  // (n): as if each x had been divided by them
   static dim bytes(dim n);
 
  private:

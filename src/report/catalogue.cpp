@@ -41,6 +41,10 @@ Table option_table(const std::vector<OptionSpec>& options) {
   return table;
 }
 
+std::string_view needs_of(const Method& m) {
+  return m.needs == Needs::moments ? "a calibration text" : "nothing; takes importance where it is given";
+}
+
 Json json_of(const OptionSpec& o) {
   Json value = {{"name", o.name}, {"default", o.default_value}, {"help", o.help}};
   if (o.choices.empty()) {
@@ -100,12 +104,14 @@ std::string methods_markdown() {
   std::string out;
   for (const Method* m : all_methods()) {
     if (!out.empty()) out += '\n';
-    out += fmt::format("## {}\n\n{} ({}). From: {}.\n", m->name, m->summary, m->family, m->paper);
+    out += fmt::format("## {}\n\n{} ({}).\n\n- From: {}.\n- Needs: {}.\n", m->name, m->summary, m->family, m->paper,
+                       needs_of(*m));
+    if (m->scale) out += fmt::format("- Scales: other methods can follow it, `--method {}+...`.\n", m->name);
     if (!m->options.empty()) out += '\n' + markdown_table(option_table(m->options));
   }
   for (const KvCodec* c : all_kv_codecs()) {
-    out += fmt::format("\n## {}\n\n{} ({}); {:.4g} bits a value. From: {}.\n", c->name, c->summary, kKvFamily,
-                       bits_of(*c), c->paper);
+    out += fmt::format("\n## {}\n\n{} ({}).\n\n- From: {}.\n- Bits a value: {:.4g}.\n", c->name, c->summary, kKvFamily,
+                       c->paper, bits_of(*c));
     if (!c->options.empty()) out += '\n' + markdown_table(option_table(c->options));
   }
   return out;
@@ -118,6 +124,8 @@ std::string methods_json() {
                        {"family", m->family},
                        {"summary", m->summary},
                        {"paper", m->paper},
+                       {"needs_calibration", m->needs == Needs::moments},
+                       {"scales", m->scale != nullptr},
                        {"options", json_of(m->options)}});
   }
   for (const KvCodec* c : all_kv_codecs())

@@ -9,9 +9,11 @@ namespace pith::test {
 
 namespace {
 
-Recipe calibrated(std::string_view format) {
+constexpr const char* kMethods[] = {"gptq", "awq+gptq", "awq"};
+
+Recipe calibrated(std::string_view format, const char* method = "gptq") {
   Recipe recipe = recipe_for(format);
-  recipe.method = "gptq";
+  recipe.method = method;
   recipe.calibration = CalibrationChoice{.files = {}, .samples = 3, .length = 16, .seed = 3};
   return recipe;
 }
@@ -35,36 +37,48 @@ TEST(Calibrated, SameFileForAnyNumberOfThreads) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {});
   const int before = num_threads();
-  std::vector<std::string> files;
-  for (const int threads : {1, 3}) {
-    set_num_threads(threads);
-    run(source, calibrated("q4_0"), temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
-    files.push_back(read_file(temp.path / "out.gguf"));
+  for (const char* method : kMethods) {
+    std::vector<std::string> files;
+    for (const int threads : {1, 3}) {
+      set_num_threads(threads);
+      run(source, calibrated("q4_0", method), temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
+      files.push_back(read_file(temp.path / "out.gguf"));
+    }
+    EXPECT_EQ(files[0], files[1]) << method;
   }
   set_num_threads(before);
-  EXPECT_EQ(files[0], files[1]);
 }
+
+namespace {
+
+// A run killed before the last block and resumed against one that was not.
+void resume(const std::filesystem::path& folder, const std::filesystem::path& source, const Recipe& recipe,
+            const std::string& name) {
+  run(source, recipe, folder / name);
+  const auto target = folder / "killed" / name;
+  std::filesystem::create_directories(target.parent_path());
+  const int status = in_child([&] {
+    KillerAtStart killer("calibrating block 2");
+    run(source, recipe, target, {}, killer);
+  });
+  ASSERT_TRUE(WIFSIGNALED(status)) << name;
+  run(source, recipe, target, {.max_ram_bytes = {}, .resume = true});
+  if (std::filesystem::is_directory(target))
+    EXPECT_EQ(read_file(target / "model.safetensors"), read_file(folder / name / "model.safetensors"));
+  else
+    EXPECT_EQ(read_file(target), read_file(folder / name));
+  EXPECT_FALSE(std::filesystem::exists(target.parent_path() / ("." + name + ".pith-partial")));
+}
+
+}  // namespace
 
 TEST(Calibrated, ResumedRunGivesTheSameBytes) {
   const TempFolder temp;
-  const auto source = write_model(temp.path / "in", {.layers = 3});
-  for (const char* name : {"whole.gguf", "whole"}) {
-    const Recipe recipe = calibrated(std::string_view(name).ends_with("gguf") ? "q4_0" : "int4_g32");
-    run(source, recipe, temp.path / name);
-    const auto target = temp.path / "killed" / name;
-    std::filesystem::create_directories(target.parent_path());
-    const int status = in_child([&] {
-      KillerAtStart killer("calibrating block 2");
-      run(source, recipe, target, {}, killer);
-    });
-    ASSERT_TRUE(WIFSIGNALED(status)) << name;
-    run(source, recipe, target, {.max_ram_bytes = {}, .resume = true});
-    if (std::filesystem::is_directory(target))
-      EXPECT_EQ(read_file(target / "model.safetensors"), read_file(temp.path / name / "model.safetensors"));
-    else
-      EXPECT_EQ(read_file(target), read_file(temp.path / name));
-    EXPECT_FALSE(std::filesystem::exists(target.parent_path() / (std::string(".") + name + ".pith-partial")));
-  }
+  const auto source = write_model(temp.path / "in", {.layers = 3, .dtype = "BF16"});
+  resume(temp.path, source, calibrated("q4_0", "gptq"), "gptq.gguf");
+  resume(temp.path, source, calibrated("int4_g32", "gptq"), "gptq");
+  resume(temp.path, source, calibrated("q4_0", "awq"), "awq.gguf");
+  resume(temp.path, source, calibrated("int4_g32", "awq+gptq"), "both");  // norms in bf16
 }
 
 // Activations in a file instead of memory change nothing.

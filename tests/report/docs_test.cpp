@@ -7,12 +7,20 @@
 namespace pith::report {
 namespace {
 
-TEST(Documents, FormatsAreUpToDate) {
-  const std::string page = test::read_file(std::filesystem::path(PITH_SOURCE_DIR) / "docs" / "formats.md");
-  const std::string marker = "<!-- The table below is written by scripts/docs. -->\n\n";
+std::string below(const char* name, const std::string& marker) {
+  const std::string page = test::read_file(std::filesystem::path(PITH_SOURCE_DIR) / "docs" / name);
   const auto at = page.find(marker);
-  ASSERT_NE(at, page.npos);
-  EXPECT_EQ(page.substr(at + marker.size()), formats_markdown()) << "scripts/docs writes it anew";
+  return at == page.npos ? "no marker in " + page : page.substr(at + marker.size());
+}
+
+TEST(Documents, FormatsAreUpToDate) {
+  EXPECT_EQ(below("formats.md", "<!-- The table below is written by scripts/docs. -->\n\n"), formats_markdown())
+      << "scripts/docs writes it anew";
+}
+
+TEST(Documents, MethodsAreUpToDate) {
+  EXPECT_EQ(below("methods.md", "<!-- All below is written by scripts/docs. -->\n\n"), methods_markdown())
+      << "scripts/docs writes it anew";
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "compress/calibrate/block_norms.h"
 #include "core/error.h"
 #include "formats/format.h"
 
@@ -60,6 +61,12 @@ const InputStats* Calibrator::find(const ModelTensor& t) const {
   return stats_.find(is_head ? Role::lm_head : t.role, t.layer, t.expert);
 }
 
+void Calibrator::divide_inputs(const ModelTensor& t, std::span<const float> factors) {
+  InputStats* stats = stats_.find(t.role, t.layer, t.expert);
+  PITH_CHECK(stats && dim(factors.size()) == stats->cols);
+  stats->divide(factors);
+}
+
 void Calibrator::gather(dim layer, Progress& progress) {
   stats_.clear();
   const std::string doing =
@@ -86,8 +93,28 @@ Encoded& Calibrator::compressed(const ExportTensor& t) {
   return std::get<Encoded>(at->second);
 }
 
+void Calibrator::take_vector(const ExportTensor& t, std::span<const std::byte> row) {
+  const dim n = model_.tensors()[t.source].weight.cols;
+  std::vector<float> written(static_cast<std::size_t>(n));
+  t.format->decode(*t.format, row.data(), n, written.data());
+  std::vector<float>& values = taken_vectors_[t.source];
+  values.resize(written.size());
+  for (std::size_t i = 0; i < written.size(); ++i)
+    values[t.rows_from.empty() ? i : std::size_t(t.rows_from[i])] = written[i] - t.add;
+}
+
+void Calibrator::put_vector(Block& block, std::size_t source, const float* values) const {
+  const ModelTensor& t = model_.tensors()[source];
+  const bool is_weight = t.part == Part::weight;
+  if (Norm* norm = find_norm(block, t.role, model_.find(Role::attn_norm_2, t.layer)))
+    (is_weight ? norm->weight : norm->bias) = values;
+  else if (Linear* linear = find_linear(block, t.role, t.expert); linear && !is_weight)
+    linear->bias = values;
+}
+
 void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byte> rows) {
   const ModelTensor& tensor = model_.tensors()[t.source];
+  if (options_.compressed_prefix && tensor.layer >= 0 && tensor.vector) return take_vector(t, rows);
   Block any;
   any.experts.resize(std::size_t(std::max<dim>(0, tensor.expert + 1)));
   if (!options_.compressed_prefix || tensor.layer < 0 || tensor.part != Part::weight || t.transpose ||
@@ -109,6 +136,7 @@ void Calibrator::advance(dim layer, Progress& progress) {
     PITH_CHECK(t.layer == layer);
     find_linear(block, t.role, t.expert)->weight = &weight;
   }
+  for (const auto& [source, values] : taken_vectors_) put_vector(block, source, values.data());
   for_sequences(fmt::format("running compressed block {}", layer), progress,
                 [&](std::size_t i, float* hidden, dim length) {
                   forward_.run(layer, hidden, length);
@@ -116,6 +144,7 @@ void Calibrator::advance(dim layer, Progress& progress) {
                 });
   block = model_.blocks()[std::size_t(layer)];
   taken_.clear();
+  taken_vectors_.clear();
 }
 
 dim Calibrator::working_bytes(const Model& model, const CalibrationChoice& choice, const CalibratorOptions& options) {

@@ -28,7 +28,10 @@ class Calibrator {
   void gather(dim layer, Progress& progress);
   // Of the matrix, or null: nothing came by, as with an expert that no token was sent to.
   const InputStats* find(const ModelTensor& t) const;
-  // Rows [begin, ...) of a block's tensor as they were written; the tensor's rows are those of the target.
+  // What was gathered for a block's matrix becomes what it reads once its input is divided by these.
+  void divide_inputs(const ModelTensor& t, std::span<const float> factors);
+  // Rows [begin, ...) of a block's tensor as they were written; the tensor's rows are those of the target. Norms and
+  // biases, too.
   void take(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
   // Runs `layer` as it is now, with the weights that were taken, and forgets them.
   void advance(dim layer, Progress& progress);
@@ -39,6 +42,8 @@ class Calibrator {
 
  private:
   Encoded& compressed(const ExportTensor& t);
+  void take_vector(const ExportTensor& t, std::span<const std::byte> row);
+  void put_vector(Block& block, std::size_t source, const float* values) const;
   template <class Each>
   void for_sequences(std::string_view doing, Progress& progress, const Each& each);
 
@@ -49,6 +54,7 @@ class Calibrator {
   dim token_count_ = 0;
   std::vector<Block> blocks_;            // the model's, and compressed ones while they run
   std::map<std::size_t, Weight> taken_;  // by Model::tensors() index
+  std::map<std::size_t, std::vector<float>> taken_vectors_;
   BlockForward forward_;
   StatsCollector stats_;
   HiddenStates hidden_;

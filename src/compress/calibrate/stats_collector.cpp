@@ -35,4 +35,8 @@ const InputStats* StatsCollector::find(Role role, dim layer, dim expert) const {
   return at == stats_.end() ? nullptr : &at->second;
 }
 
+InputStats* StatsCollector::find(Role role, dim layer, dim expert) {
+  return const_cast<InputStats*>(std::as_const(*this).find(role, layer, expert));
+}
+
 }  // namespace pith

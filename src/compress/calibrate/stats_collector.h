@@ -15,6 +15,7 @@ class StatsCollector : public LinearObserver {
   void expert_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) override;
   // Matrices that read the same input share an entry. Null when nothing came by.
   const InputStats* find(Role role, dim layer, dim expert = -1) const;
+  InputStats* find(Role role, dim layer, dim expert = -1);
   void clear() { stats_.clear(); }
 
  private:

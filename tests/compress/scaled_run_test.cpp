@@ -1,0 +1,82 @@
+// Whole runs of methods that scale.
+#include "model/forward.h"
+#include "tests/compress/pipeline_support.h"
+
+namespace pith::test {
+
+namespace {
+
+Recipe with_method(const std::string& method, std::vector<std::string> options = {}) {
+  Recipe recipe = recipe_for("int4_g32");
+  recipe.method = method;
+  recipe.method_options = std::move(options);
+  recipe.calibration = CalibrationChoice{.files = {}, .samples = 4, .length = 24, .seed = 5};
+  return recipe;
+}
+
+// A few inputs are twenty times louder than the rest.
+void make_loud(const std::string& name, std::vector<float>& values) {
+  if (name.find("layernorm") != name.npos)
+    for (std::size_t i = 3; i < values.size(); i += 64) values[i] *= 20;
+}
+
+std::vector<float> logits_of(const std::filesystem::path& path) {
+  const Model model = Model::open(path);
+  Forward forward(model);
+  KvCache cache(model.config(), 1, 16);
+  const std::vector<Token> tokens = {5, 17, 3, 80, 41, 9, 22, 60};
+  const Chunk chunk = {0, tokens, 0};
+  std::vector<float> out;
+  forward.run(cache, {&chunk, 1}, [&](dim, const float* logits, dim rows) {
+    out.insert(out.end(), logits, logits + rows * model.config().vocab);
+  });
+  return out;
+}
+
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(double(a[i]) - b[i], 2);
+  return std::sqrt(sum);
+}
+
+}  // namespace
+
+TEST(ScaledRun, LoudInputsLoseLess) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.dtype = "BF16", .edit = make_loud});
+  const auto before = logits_of(source);
+  std::map<std::string, double> lost;
+  for (const std::string method : {"rtn", "awq", "gptq", "awq+gptq"}) {
+    const Outcome outcome = run(source, with_method(method), temp.path / method);
+    lost[method] = distance(before, logits_of(temp.path / method));
+    for (const TensorOutcome& t : outcome.tensors)
+      EXPECT_LT(t.relative_error, 0.35) << method << " " << t.name;  // against the source
+  }
+  EXPECT_LT(lost["awq"], lost["rtn"]);
+  EXPECT_LT(lost["awq+gptq"], lost["gptq"]);
+}
+
+TEST(ScaledRun, OptionsGoToTheMethodThatKnowsThem) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 1});
+  const auto fault = [&](const std::string& method, const std::string& option) {
+    return error_of([&] { run(source, with_method(method, {option}), temp.path / "out", {{}, true}); });
+  };
+  EXPECT_EQ(fault("awq+gptq", "rows=16"), "");
+  EXPECT_EQ(fault("awq+gptq", "damping=0.05"), "");
+  EXPECT_NE(fault("awq+gptq", "colour=red").find("colour"), std::string::npos);
+  EXPECT_NE(fault("awq", "damping=0.05").find("damping"), std::string::npos);
+  EXPECT_NE(fault("gptq+awq", "").find("expected a method that scales before the +, got 'gptq'"), std::string::npos);
+  EXPECT_NE(fault("awq+", "").find("expected one of"), std::string::npos);
+}
+
+TEST(ScaledRun, SaysWhatStaysUnscaled) {
+  const TempFolder temp;
+  const Model model = Model::open(write_model(temp.path / "in", {}));
+  const Preflight plan = preflight(model, with_method("awq"), Container::hf, temp.path / "out");
+  EXPECT_NE(std::find(plan.notes.begin(), plan.notes.end(),
+                      "not scaled: attention output: several heads read the same values"),
+            plan.notes.end());
+}
+
+}  // namespace pith::test
