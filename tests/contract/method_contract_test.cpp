@@ -52,9 +52,13 @@ struct Case {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const Method* m : all_methods())
+  for (const Method* m : all_methods()) {
+    // Calibrated methods round to nearest here, where nothing was measured: one format in six shows it.
+    const dim step = m->needs == Needs::nothing ? 1 : 6;
+    dim number = 0;
     for (const Format* f : all_formats())
-      if (m->layer && !is_dense(*f) && fits(*f, kCols)) cases.push_back({m, f});
+      if (m->layer && !is_dense(*f) && fits(*f, kCols) && number++ % step == 0) cases.push_back({m, f});
+  }
   return cases;
 }
 

@@ -16,6 +16,11 @@ TEST(ReportJson, Evaluation) {
   "conditions": "context 512; 8 windows",
   "text_sha256": "cc33",
   "context": 512,
+  "kv": {
+    "codec": "f32",
+    "bits_per_value": 32.0,
+    "bytes_of_context": 0
+  },
   "windows": 8,
   "tokens_scored": 2040,
   "tokens_not_run": 7,
