@@ -19,7 +19,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Unpacked unpacked = unpack_layers(config, "", set);
     for (const ModelTensor& t : unpacked.tensors) {
       const dim bytes = row_bytes(*t.weight.format, t.weight.cols);
-      PITH_CHECK(t.weight.owned.size_bytes() >= t.weight.rows * bytes);
       std::vector<float> row(static_cast<std::size_t>(t.weight.cols));
       for (dim r = 0; r < t.weight.rows; ++r)
         t.weight.format->decode(*t.weight.format, t.weight.data + r * bytes, t.weight.cols, row.data());
