@@ -66,9 +66,10 @@ double root_mean_square(const std::vector<float>& a, const std::vector<float>& b
 }
 
 // The last bits of a product depend on how many rows it has, and a value between two codes may fall to either side:
-// what should be equal differs by little against `loss`, what the codec costs.
+// what should be equal differs by little against `loss`, what the codec costs. (One value that falls to the other
+// side was seen to cost 0.031 of the loss; runs cut at the wrong place cost about all of it.)
 void expect_same(const std::vector<float>& a, const std::vector<float>& b, double loss, const std::string& what) {
-  EXPECT_LT(root_mean_square(a, b), 1e-4 + 0.03 * loss) << what;
+  EXPECT_LT(root_mean_square(a, b), 1e-4 + 0.15 * loss) << what;
 }
 
 // A codec that loses nothing.
