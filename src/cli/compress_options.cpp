@@ -57,6 +57,7 @@ static const ModelTensor& first_linear(const Model& model) {
 
 static Container choose_container(const CompressOptions& o, const Recipe& recipe, const Model& model) {
   if (!o.to.empty()) return container_or_throw(o.to);
+  if (o.out.ends_with(".gguf")) return Container::gguf;
   const Format* wanted = recipe.format;
   if (recipe.target) return container_for(*recipe.target, wanted, first_linear(model));
   if (!wanted && recipe.max_bytes) return Container::gguf;
@@ -81,8 +82,7 @@ static std::filesystem::path default_target(const CompressOptions& o, Container 
 CompressJob make_job(const CompressOptions& o, const Model& model) {
   CompressJob job;
   Recipe& recipe = job.recipe;
-  recipe.method = o.method;
-  recipe.method_options = o.set;
+  recipe.steps = steps_of(o.method, o.set);
   if (!o.format.empty()) recipe.format = &format_or_throw(o.format);
   if (!o.max_bytes.empty()) recipe.max_bytes = parse_bytes(o.max_bytes);
   if (!o.embed_format.empty()) recipe.embed_format = &format_or_throw(o.embed_format);
@@ -91,7 +91,7 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   recipe.allow_requantize = o.allow_requantize;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};
   if (!o.importance.empty()) recipe.importance_file = o.importance;
-  if (!o.calibrate.empty() || needs_moments(method_chain(o.method)))
+  if (!o.calibrate.empty() || needs_moments(recipe))
     recipe.calibration = {{o.calibrate.begin(), o.calibrate.end()},
                           dim(o.calibrate_samples),
                           dim(o.calibrate_length),

@@ -26,11 +26,10 @@ void add_options(Sha256& sha, const Options& options) {
 }
 
 void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
-  add_text(sha, prepared.method->name);
-  add_options(sha, prepared.options);
-  for (const auto& [method, options] : prepared.scalers) {
-    add_text(sha, method->name);
-    add_options(sha, options);
+  for (const MethodStep& step : prepared.rounders) {  // those that scale are among them
+    add_text(sha, step.method->name);
+    add_options(sha, step.options);
+    add_text(sha, selection_text(step.where));
   }
   add_number(sha, recipe.dither.on);
   add_number(sha, dim(recipe.dither.seed));

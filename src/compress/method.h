@@ -64,8 +64,4 @@ struct Method {
 std::span<const Method* const> all_methods();
 const Method& method_or_throw(std::string_view name);
 
-// "gptq", or "awq+gptq": methods that scale, and last the one that rounds what they left. Error(input).
-std::vector<const Method*> method_chain(std::string_view names);
-bool needs_moments(std::span<const Method* const> chain);
-
 }  // namespace pith

@@ -6,52 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "compress/calibrate/calibration_text.h"
 #include "compress/method.h"
+#include "compress/recipe.h"
 #include "core/progress.h"
 #include "model/export.h"
 
 namespace pith {
-
-// "attn_v|ffn_down@0-1,5=q6_k": roles (or *) at layers (or all) get this format. The last match wins.
-struct Override {
-  std::vector<Role> roles;  // empty: all linears
-  std::vector<dim> layers;  // empty: all
-  const Format* format = nullptr;
-};
-Override parse_override(std::string_view text);  // Error(input)
-std::string override_text(const Override& o);    // what parse_override reads
-
-// For tensors widened from a quantized source to f32, f16 or bf16: uniform noise of half a step, so that the
-// source's grid does not favour equal formats.
-struct Dither {
-  bool on = false;
-  std::uint64_t seed = 0;
-};
-
-struct TargetProfile;  // compress/target_profile.h
-
-struct Recipe {
-  std::string method = "rtn";
-  std::vector<std::string> method_options;  // "name=value"
-  // For linears. Null: each quantized tensor keeps its values, in the smallest format of the container that has its
-  // grid; dense ones stay as they are.
-  const Format* format = nullptr;
-  const Format* embed_format = nullptr;  // embeddings and head; null: chosen by the format (see policy.h)
-  std::vector<Override> overrides;
-  // Of the weight files: every matrix gets the format that serves the whole best (what `overrides` name is decided).
-  std::optional<dim> max_bytes;
-  bool allow_fallback = true;     // false: Error when a format does not fit a shape
-  bool allow_requantize = false;  // a quantized source is refused without it (dense sources always pass)
-  Dither dither;
-  std::optional<std::filesystem::path> importance_file;  // llama.cpp imatrix
-  // What calibrated methods see; the others take its mean squares as importance. A calibrated method without it lets
-  // the model write its own text.
-  std::optional<CalibrationChoice> calibration;
-  bool compressed_prefix = true;          // blocks are calibrated on the outputs of the compressed blocks before them
-  const TargetProfile* target = nullptr;  // the program that will load the output; null: any
-  std::optional<std::filesystem::path> adapter;  // LoRA, merged into the weights first
-};
 
 struct RunLimits {
   std::optional<dim> max_ram_bytes;

@@ -74,13 +74,6 @@ const Format& default_embed_format(const Recipe& recipe, const ModelTensor& t, C
   return bits_per_weight(format, kAnyCols) < 6 ? format_or_throw("q6_k") : format;
 }
 
-bool matches(const Override& o, const ModelTensor& t) {
-  if (!is_matrix(t)) return false;
-  const bool role =
-      o.roles.empty() ? is_linear(t.role) : std::find(o.roles.begin(), o.roles.end(), t.role) != o.roles.end();
-  return role && (o.layers.empty() || std::find(o.layers.begin(), o.layers.end(), t.layer) != o.layers.end());
-}
-
 Wish wish_for(const ModelTensor& t, const Recipe& recipe, Container container) {
   Wish wish;
   const bool asked = is_head_or_embedding(t.role) && recipe.embed_format;
@@ -93,7 +86,7 @@ Wish wish_for(const ModelTensor& t, const Recipe& recipe, Container container) {
   else
     wish = kept(t, container);
   for (const Override& o : recipe.overrides)
-    if (matches(o, t)) wish = {o.format, "override"};
+    if (o.where.has(t)) wish = {o.format, "override"};
   return wish;
 }
 
@@ -147,21 +140,26 @@ bool left_out(const ModelTensor& t, const Model& model, Container container) {
          is_folder(container);  // config.json says it there
 }
 
-void check_overrides(const Model& model, const Recipe& recipe, Container container) {
-  for (const Override& o : recipe.overrides) {
-    PITH_CHECK(o.format);
-    const auto hit = std::any_of(model.tensors().begin(), model.tensors().end(),
-                                 [&](const ModelTensor& t) { return matches(o, t) && !left_out(t, model, container); });
-    if (hit) continue;
-    std::vector<std::string_view> roles;
-    for (const Role role : o.roles) roles.push_back(role_name(role));
-    const bool head = model.config().tied_embeddings && std::count(o.roles.begin(), o.roles.end(), Role::lm_head);
-    throw Error(
-        Blame::input, "override",
-        fmt::format("expected {} in the layers named to be in the model, no tensor matches (it has {} layers)",
-                    roles.empty() ? "linear layers" : fmt::format("{}", fmt::join(roles, "|")), model.config().layers),
-        head ? "the head is the embedding in this model; name embed" : "");
-  }
+// A selection that selects nothing is a mistake of the caller.
+void check_selection(std::string_view what, const Selection& where, const Model& model, Container container) {
+  const auto hit = std::any_of(model.tensors().begin(), model.tensors().end(), [&](const ModelTensor& t) {
+    return where.has(t) && !left_out(t, model, container);
+  });
+  if (hit) return;
+  std::vector<std::string_view> roles;
+  for (const Role role : where.roles) roles.push_back(role_name(role));
+  const bool head = model.config().tied_embeddings && std::count(where.roles.begin(), where.roles.end(), Role::lm_head);
+  throw Error(
+      Blame::input, std::string(what),
+      fmt::format("expected {} in the layers named to be in the model, no tensor matches (it has {} layers)",
+                  roles.empty() ? "linear layers" : fmt::format("{}", fmt::join(roles, "|")), model.config().layers),
+      head ? "the head is the embedding in this model; name embed" : "");
+}
+
+void check_selections(const Model& model, const Recipe& recipe, Container container) {
+  for (const Override& o : recipe.overrides) check_selection("override", o.where, model, container);
+  for (const Step& step : recipe.steps)
+    if (!step.where.all()) check_selection(step.method, step.where, model, container);
 }
 
 void check_requantization(const std::vector<TensorPlan>& plans, const Recipe& recipe, const LoraAdapter* adapter) {
@@ -188,7 +186,7 @@ bool is_dense(const Format& format) {
 
 std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe, Container container,
                                        const LoraAdapter* adapter) {
-  check_overrides(model, recipe, container);
+  check_selections(model, recipe, container);
   std::vector<TensorPlan> plans;
   Faults misfits;
   const auto tensors = model.tensors();

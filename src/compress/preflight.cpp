@@ -20,7 +20,8 @@ constexpr double kBytesPerSecond = 1e9;        // of hashing, copying and readin
 constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its check, threads' scratch, allocator
 
 EncodeTask task_for(const SourceRows& rows, const ExportTensor& t, const Prepared& p) {
-  return {rows, *t.format, *p.method, p.options, p.importance.find(t.source), nullptr};
+  const MethodStep& step = p.rounder_of(rows.tensor());
+  return {rows, *t.format, *step.method, step.options, p.importance.find(t.source), nullptr};
 }
 
 // Seconds a value takes on the way from one type to another, by encoding some rows of the tensor.
@@ -83,8 +84,7 @@ double seconds_of_a_product() {
 }
 
 // Running the blocks once as they are and once compressed, and the second moments of what they read.
-double calibration_seconds(const Model& model, const CalibrationChoice& choice, const Recipe& recipe,
-                           const Prepared& p) {
+double calibration_seconds(const Model& model, const CalibrationChoice& choice, const Recipe& recipe) {
   double products = 0, moments = 0;
   for (const ModelTensor& t : model.tensors()) {
     if (!is_linear(t.role) || t.vector || t.part != Part::weight) continue;
@@ -92,7 +92,7 @@ double calibration_seconds(const Model& model, const CalibrationChoice& choice, 
     if (t.role == shared_input(t.role)) moments += 0.5 * double(t.weight.cols) * double(t.weight.cols);
   }
   const double passes = recipe.compressed_prefix ? 2 : 1;
-  const double all = passes * products + (p.needs_moments() ? moments : 0);
+  const double all = passes * products + (needs_moments(recipe) ? moments : 0);
   return all * double(choice.samples * choice.length) * seconds_of_a_product();
 }
 
@@ -110,10 +110,10 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
     const SourceRows source(model, *path.largest, recipe.dither, p.adapter_or_null());
     seconds += trial(task_for(source, *path.largest, p)) * double(path.all_values);
   }
-  p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, *p.calibration, recipe, p) : 0);
+  p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, *p.calibration, recipe) : 0);
   if (p.calibration)
     p.preflight.peak_ram_bytes +=
-        Calibrator::working_bytes(model, *p.calibration, calibrator_options(p, recipe, {}, {}));
+        Calibrator::working_bytes(model, *p.calibration, calibrator_options(recipe, {}, {}));
 }
 
 // Noise that would touch nothing is a mistake of the caller.
@@ -124,29 +124,15 @@ void check_dither(const std::vector<TensorPlan>& plans, const Recipe& recipe) {
   throw input_error("dither", "expected a quantized source that is widened to f32, f16 or bf16, no tensor is");
 }
 
-// Of the options given, each method of a chain takes those it knows; the last one also those that none knows, to
-// refuse them.
-std::vector<std::string> options_for(const Method& method, std::span<const Method* const> chain, const Recipe& recipe) {
-  const auto knows = [](const Method& m, std::string_view given) {
-    return std::any_of(m.options.begin(), m.options.end(),
-                       [&](const OptionSpec& o) { return o.name == given.substr(0, given.find('=')); });
+void take_steps(const Recipe& recipe, Prepared& p) {
+  const auto add = [&](const Step& step) {
+    const Method& method = method_or_throw(step.method);
+    MethodStep out{&method, Options(method.name, method.options, step.options), step.where};
+    if (method.scale) p.scalers.push_back(out);
+    p.rounders.push_back(std::move(out));
   };
-  std::vector<std::string> out;
-  for (const std::string& given : recipe.method_options) {
-    const bool known = std::any_of(chain.begin(), chain.end(), [&](const Method* m) { return knows(*m, given); });
-    if (known ? knows(method, given) : &method == chain.back()) out.push_back(given);
-  }
-  return out;
-}
-
-void take_methods(const Recipe& recipe, Prepared& p) {
-  const std::vector<const Method*> chain = method_chain(recipe.method);
-  for (const Method* method : chain) {
-    Options options(method->name, method->options, options_for(*method, chain, recipe));
-    p.method = method;
-    p.options = options;
-    if (method->scale) p.scalers.emplace_back(method, std::move(options));
-  }
+  add({.method = "rtn", .options = {}, .where = {}});  // what no step names
+  for (const Step& step : recipe.steps) add(step);
 }
 
 // Tells the rows of the table what the export plan knows.
@@ -181,9 +167,17 @@ Recipe with_budget(const Model& model, const Recipe& recipe, Container container
 
 }  // namespace
 
-CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, const RunLimits& limits,
+const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
+  const auto selects = [&](const MethodStep& step) {
+    const bool outside = step.where.all() && !is_linear(t.role);  // embeddings: by the method that linears have
+    return outside || step.where.has(t);
+  };
+  return *std::find_if(rounders.rbegin(), rounders.rend(), selects);
+}
+
+CalibratorOptions calibrator_options(const Recipe& recipe, const RunLimits& limits,
                                      const std::filesystem::path& target) {
-  CalibratorOptions options{.with_moments = p.needs_moments(), .compressed_prefix = recipe.compressed_prefix};
+  CalibratorOptions options{.with_moments = needs_moments(recipe), .compressed_prefix = recipe.compressed_prefix};
   if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
   options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
   return options;
@@ -196,7 +190,7 @@ bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
 Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  Progress& progress) {
   Prepared p;
-  take_methods(recipe, p);
+  take_steps(recipe, p);
   p.preflight.notes.assign(model.notes().begin(), model.notes().end());
   auto& plans = p.preflight.tensors;
   if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
@@ -205,7 +199,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   if (recipe.target) check_target(*recipe.target, container, plans);
   check_dither(plans, recipe);
   p.calibration = recipe.calibration;
-  if (p.needs_moments() && !p.calibration) p.calibration.emplace();
+  if (needs_moments(recipe) && !p.calibration) p.calibration.emplace();
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
   p.plan_of.assign(model.tensors().size(), Prepared::kNone);

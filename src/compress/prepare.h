@@ -7,20 +7,26 @@
 
 namespace pith {
 
+// A step of the recipe whose options were checked.
+struct MethodStep {
+  const Method* method = nullptr;
+  Options options;
+  Selection where;
+};
+
 struct Prepared {
   Preflight preflight;
   ExportPlan plan;
-  const Method* method = nullptr;  // the one that rounds
-  Options options;
-  std::vector<std::pair<const Method*, Options>> scalers;  // that scale before, in order
+  std::vector<MethodStep> scalers;   // that scale, in order
+  std::vector<MethodStep> rounders;  // that round afterwards: of each matrix the last that selects it
   Importance importance;
   std::optional<CalibrationChoice> calibration;  // where the method or the recipe asks for it
   std::optional<LoraAdapter> adapter;
   std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
   std::vector<std::size_t> in_head;  // into preflight.tensors: written with a file's head already, exactly
   static constexpr std::size_t kNone = std::size_t(-1);
-  bool needs_moments() const { return method->needs == Needs::moments || !scalers.empty(); }
   const LoraAdapter* adapter_or_null() const { return adapter ? &*adapter : nullptr; }
+  const MethodStep& rounder_of(const ModelTensor& t) const;
   const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }
 };
 
@@ -30,7 +36,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
                  Progress& progress);
 
 // max_ram_bytes: what the run may take in all, as far as it is limited.
-CalibratorOptions calibrator_options(const Prepared& prepared, const Recipe& recipe, const RunLimits& limits,
+CalibratorOptions calibrator_options(const Recipe& recipe, const RunLimits& limits,
                                      const std::filesystem::path& target);
 
 // One slot that holds the rows as they are encoded, so panels can be written as they come.

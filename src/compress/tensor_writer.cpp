@@ -142,11 +142,12 @@ void TensorWriter::leave(dim layer) {
 }
 
 const LayerState* TensorWriter::state_of(const ExportTensor& t) {
-  if (!calibrator_ || !prepared_.method->prepare || is_dense(*t.format)) return nullptr;
+  const MethodStep& step = prepared_.rounder_of(model_.tensors()[t.source]);
+  if (!calibrator_ || !step.method->prepare || is_dense(*t.format)) return nullptr;
   const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
   if (!stats) return nullptr;
-  auto& state = states_[{stats, t.format}];
-  if (!state) state = prepared_.method->prepare(*stats, *t.format, prepared_.options);
+  auto& state = states_[{stats, t.format, &step}];
+  if (!state) state = step.method->prepare(*stats, *t.format, step.options);
   return state.get();
 }
 
@@ -173,7 +174,8 @@ const TensorScales* TensorWriter::scales_of(const ExportTensor& t) const {
 Written TensorWriter::write(std::size_t index) {
   const ExportTensor& t = prepared_.plan.tensors[index];
   const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
-  const EncodeTask task{source, *t.format, *prepared_.method, prepared_.options, importance_of(t), state_of(t)};
+  const MethodStep& step = prepared_.rounder_of(source.tensor());
+  const EncodeTask task{source, *t.format, *step.method, step.options, importance_of(t), state_of(t)};
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
   if (task.state) out.note = task.state->note;

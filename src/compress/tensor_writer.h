@@ -65,7 +65,8 @@ class TensorWriter {
   std::vector<Stage::Piece> finished_;  // and not recorded yet
   std::chrono::steady_clock::time_point last_record_ = std::chrono::steady_clock::now();
   std::optional<dim> gathered_;  // the layer whose inputs were gathered
-  std::map<std::pair<const InputStats*, const Format*>, std::unique_ptr<LayerState>> states_;  // of that layer
+  std::map<std::tuple<const InputStats*, const Format*, const MethodStep*>, std::unique_ptr<LayerState>>
+      states_;          // of that layer
   BlockScales scales_;                                                                         // of that layer
   std::vector<std::vector<float>> squares_;  // of that layer, for as long as it is written
   std::vector<dim> scratch_at_;              // by tensor of the plan

@@ -39,10 +39,19 @@ std::string calibration_text(const CalibrationChoice& c) {
   return fmt::format("{}: {} samples of {} tokens, seed {}", from, c.samples, c.length, c.seed);
 }
 
+// With the method's name before each where there are several.
+std::vector<std::string> options_given(const Recipe& recipe) {
+  std::vector<std::string> out;
+  for (const Step& step : recipe.steps)
+    for (const std::string& option : step.options)
+      out.push_back(recipe.steps.size() > 1 ? step.method + ": " + option : option);
+  return out;
+}
+
 Facts recipe_facts(const Recipe& recipe) {
   Facts facts;
-  facts.emplace_back("method", recipe.method);
-  facts.emplace_back("options given", or_none(recipe.method_options));
+  facts.emplace_back("method", steps_text(recipe));
+  facts.emplace_back("options given", or_none(options_given(recipe)));
   facts.emplace_back("format", name_of(recipe.format, "as the source, on the same grid"));
   facts.emplace_back("format of embedding and head", name_of(recipe.embed_format, "chosen by the format"));
   facts.emplace_back("overrides", or_none(override_texts(recipe)));
@@ -117,8 +126,8 @@ Json calibration_json(const CalibrationChoice& c) {
 
 Json json_of_recipe(const Recipe& recipe) {
   return {
-      {"method", recipe.method},
-      {"options", recipe.method_options},
+      {"method", steps_text(recipe)},
+      {"options", options_given(recipe)},
       {"format", recipe.format ? Json(recipe.format->name) : Json(nullptr)},
       {"adapter", recipe.adapter ? Json(recipe.adapter->filename().string()) : Json(nullptr)},
       {"embed_format", recipe.embed_format ? Json(recipe.embed_format->name) : Json(nullptr)},

@@ -13,7 +13,7 @@ constexpr const char* kMethods[] = {"gptq", "awq+gptq", "awq"};
 
 Recipe calibrated(std::string_view format, const char* method = "gptq") {
   Recipe recipe = recipe_for(format);
-  recipe.method = method;
+  recipe.steps = steps_of(method, {});
   recipe.calibration = CalibrationChoice{.files = {}, .samples = 3, .length = 16, .seed = 3};
   return recipe;
 }

@@ -42,7 +42,7 @@ void expect_written(const GeneratedModel& m, const std::filesystem::path& source
   const TempFolder temp;
   const auto target = temp.path / (container == Container::gguf ? "out.gguf" : "out");
   Recipe recipe = recipe_for(f.name);
-  recipe.method_options = {};
+  recipe.steps = {};
   compress(Model::open(source), recipe, container, target, {});
   const Model written = Model::open(target);
   EXPECT_EQ(written.find(Role::ffn_down, 0)->weight.format, &f) << f.name;

@@ -12,7 +12,7 @@ namespace {
 
 Recipe scaled(std::string_view format) {
   Recipe recipe = recipe_for(format);
-  recipe.method = "awq";
+  recipe.steps = steps_of("awq", {});
   recipe.calibration = CalibrationChoice{.files = {}, .samples = 3, .length = 16, .seed = 3};
   return recipe;
 }

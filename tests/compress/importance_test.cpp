@@ -67,7 +67,7 @@ TEST(Importance, LessErrorWhereItMatters) {
   const GeneratedModel m;
   const auto source = write_model(temp.path / "in", m);
   Recipe recipe = recipe_for("q4_0");
-  recipe.method_options = {};
+  recipe.steps = {};
   const auto error = [&] {  // over the columns that matter
     run(source, recipe, temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
     const auto stored = gguf_values(GgufFile(temp.path / "out.gguf"), "blk.0.ffn_up.weight");

@@ -20,7 +20,7 @@ namespace pith::test {
 inline Recipe recipe_for(std::string_view format) {
   Recipe recipe;
   recipe.format = &format_or_throw(format);
-  recipe.method_options = {"range=minmax"};
+  recipe.steps = steps_of("rtn", {"range=minmax"});
   return recipe;
 }
 

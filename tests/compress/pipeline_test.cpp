@@ -84,7 +84,7 @@ TEST(Pipeline, SameFileForAnyNumberOfThreads) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {});
   Recipe recipe = recipe_for("q4_k");
-  recipe.method_options = {};
+  recipe.steps = {};
   const int before = num_threads();
   std::vector<std::string> files, hashes;
   for (const int threads : {1, 2, 7}) {

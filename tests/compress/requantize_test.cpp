@@ -38,7 +38,7 @@ TEST(Requantize, EqualFormatsAreCopiedByteForByte) {
   const TempFolder temp;
   const auto source = quantized_source(temp, "q4_0");
   Recipe recipe = recipe_for("q4_0");
-  recipe.method_options = {"range=best"};  // would choose other codes
+  recipe.steps = steps_of("rtn", {"range=best"});  // would choose other codes
   recipe.embed_format = recipe.format;
   const Outcome outcome = run(source, recipe, temp.path / "out.gguf");
   const GgufFile before(source), after(temp.path / "out.gguf");

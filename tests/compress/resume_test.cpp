@@ -90,7 +90,7 @@ TEST(Resume, RefusesAnotherRecipe) {
   const RunLimits resume{.max_ram_bytes = {}, .resume = true};
   EXPECT_THROW(run(source, recipe_for("q5_k"), temp.path / "out.gguf", resume), Error);
   Recipe other = recipe_for("q4_k");
-  other.method_options = {"range=best"};
+  other.steps = steps_of("rtn", {"range=best"});
   EXPECT_THROW(run(source, other, temp.path / "out.gguf", resume), Error);
 }
 

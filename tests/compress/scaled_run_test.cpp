@@ -8,8 +8,7 @@ namespace {
 
 Recipe with_method(const std::string& method, std::vector<std::string> options = {}) {
   Recipe recipe = recipe_for("int4_g32");
-  recipe.method = method;
-  recipe.method_options = std::move(options);
+  recipe.steps = steps_of(method, options);
   recipe.calibration = CalibrationChoice{.files = {}, .samples = 4, .length = 24, .seed = 5};
   return recipe;
 }

@@ -18,8 +18,8 @@ QualityReport example() {
   report.container = "gguf";
   report.source_bytes = 62'000;
   report.recipe.format = &format_or_throw("q4_0");
-  report.recipe.method_options = {"range=minmax"};
-  report.recipe.overrides = {{.roles = {Role::attn_v, Role::ffn_down}, .layers = {0, 1}, .format = &f16_format()}};
+  report.recipe.steps = steps_of("rtn", {"range=minmax"});
+  report.recipe.overrides = {{{{Role::attn_v, Role::ffn_down}, {0, 1}}, &f16_format()}};
   report.outcome = example_outcome();
   report.comparisons = {example_comparison()};
   return report;

@@ -28,10 +28,8 @@ bool is_sought(const ModelTensor& t) {
 }
 
 bool is_decided(const ModelTensor& t, const Recipe& recipe) {
-  return std::any_of(recipe.overrides.begin(), recipe.overrides.end(), [&](const Override& o) {
-    const bool role = o.roles.empty() ? is_linear(t.role) : std::count(o.roles.begin(), o.roles.end(), t.role) > 0;
-    return role && (o.layers.empty() || std::count(o.layers.begin(), o.layers.end(), t.layer) > 0);
-  });
+  return std::any_of(recipe.overrides.begin(), recipe.overrides.end(),
+                     [&](const Override& o) { return o.where.has(t); });
 }
 
 std::map<ItemKey, Item> items_of(const Model& model, const Recipe& recipe, std::span<const TensorPlan> plans) {
@@ -171,10 +169,10 @@ class Allocation {
     for (const auto& [key, item] : items_) {
       const Format* f = item.formats[chosen[i++]];
       const auto same = std::find_if(out.begin(), out.end(), [&, role = key.second](const Override& o) {
-        return o.roles[0] == role && o.format == f;
+        return o.where.roles[0] == role && o.format == f;
       });
-      Override& o = same != out.end() ? *same : out.emplace_back(Override{{key.second}, {}, f});
-      if (key.first >= 0) o.layers.push_back(key.first);
+      Override& o = same != out.end() ? *same : out.emplace_back(Override{{{key.second}, {}}, f});
+      if (key.first >= 0) o.where.layers.push_back(key.first);
     }
     return out;
   }

@@ -22,8 +22,9 @@ class Scaler {
   BlockScales run(dim layer) {
     for (const FoldEdge& edge : fold_edges(model_, layer).edges) {
       if (!can_change(edge)) continue;
-      for (const auto& [method, options] : prepared_.scalers) {
-        std::vector<float> factors = wanted(edge, *method, options);
+      for (const MethodStep& step : prepared_.scalers) {
+        if (!selects_all(step.where, edge)) continue;
+        std::vector<float> factors = wanted(edge, *step.method, step.options);
         if (factors.empty()) continue;
         if (edge.norm) make_storable(edge, factors);
         apply(edge, factors);
@@ -49,6 +50,13 @@ class Scaler {
     };
     return std::all_of(edge.readers.begin(), edge.readers.end(), free) &&
            std::all_of(edge.makers.begin(), edge.makers.end(), free);
+  }
+
+  // A router is scaled with the experts whose input it shares.
+  bool selects_all(const Selection& where, const FoldEdge& edge) const {
+    return std::all_of(edge.readers.begin(), edge.readers.end(), [&](std::size_t index) {
+      return !is_linear(tensor(index).role) || where.has(tensor(index));
+    });
   }
 
   // The tensor as it is now, in the source's own order of rows.

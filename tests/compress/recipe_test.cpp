@@ -7,16 +7,16 @@ namespace pith {
 
 TEST(Override, NamesRolesLayersAndFormat) {
   const Override o = parse_override("attn_v|ffn_down@0-1,5=q6_k");
-  EXPECT_EQ(o.roles, (std::vector<Role>{Role::attn_v, Role::ffn_down}));
-  EXPECT_EQ(o.layers, (std::vector<dim>{0, 1, 5}));
+  EXPECT_EQ(o.where.roles, (std::vector<Role>{Role::attn_v, Role::ffn_down}));
+  EXPECT_EQ(o.where.layers, (std::vector<dim>{0, 1, 5}));
   EXPECT_EQ(o.format, &format_or_throw("q6_k"));
 }
 
 TEST(Override, StarIsAllLinearsAndNoLayersAreAll) {
   const Override o = parse_override("*=q8_0");
-  EXPECT_TRUE(o.roles.empty());
-  EXPECT_TRUE(o.layers.empty());
-  EXPECT_EQ(parse_override("*@3=q8_0").layers, std::vector<dim>{3});
+  EXPECT_TRUE(o.where.roles.empty());
+  EXPECT_TRUE(o.where.layers.empty());
+  EXPECT_EQ(parse_override("*@3=q8_0").where.layers, std::vector<dim>{3});
 }
 
 TEST(Override, RefusesWhatItCannotRead) {
