@@ -24,34 +24,39 @@ struct BlockForward::Impl {
   KvCache cache;
   std::vector<Token> any;  // tokens of which only the number matters
 
-  Impl(const Network& network, dim max_length)
-      : net(network), one_layer(of_one_layer(*network.config)), layers(network), cache(one_layer, 1, max_length) {}
+  Impl(const Network& network, dim max_length, dim sequences)
+      : net(network), one_layer(of_one_layer(*network.config)), layers(network), cache(one_layer, sequences, max_length) {}
 
-  std::vector<Piece> pieces(std::span<const Token> tokens) {
+  std::vector<Piece> pieces(std::span<const Chunk> chunks) {
     cache.clear();
-    const Chunk chunk = {0, tokens, 0};
-    return cut_pieces(*net.config, cache, {&chunk, 1}, layers.max_rows());
+    return cut_pieces(*net.config, cache, chunks, layers.max_rows());
   }
 };
 
-BlockForward::BlockForward(const Network& network, dim max_length) {
+BlockForward::BlockForward(const Network& network, dim max_length, dim sequences) {
   check_network(network);
-  impl_ = std::make_unique<Impl>(network, max_length);
+  impl_ = std::make_unique<Impl>(network, max_length, sequences);
 }
 BlockForward::~BlockForward() = default;
 
 dim BlockForward::hidden_size() const { return impl_->net.config->hidden; }
 
 void BlockForward::embed(std::span<const Token> tokens, float* hidden) {
-  for (const Piece& piece : impl_->pieces(tokens)) {
+  const Chunk chunk = {0, tokens, 0};
+  for (const Piece& piece : impl_->pieces({&chunk, 1})) {
     impl_->layers.embed(piece, hidden);
     hidden += piece.rows() * hidden_size();
   }
 }
 
-void BlockForward::run(dim layer, float* hidden, dim length, LinearObserver* observer) {
-  impl_->any.assign(std::size_t(length), 0);
-  for (const Piece& piece : impl_->pieces(impl_->any)) {
+void BlockForward::run(dim layer, float* hidden, std::span<const dim> lengths, LinearObserver* observer) {
+  dim most = 0;
+  for (const dim length : lengths) most = std::max(most, length);
+  impl_->any.assign(std::size_t(most), 0);
+  std::vector<Chunk> chunks;
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    chunks.push_back({dim(i), std::span(impl_->any).first(std::size_t(lengths[i])), 0});
+  for (const Piece& piece : impl_->pieces(chunks)) {
     impl_->layers.run_block(impl_->cache, piece, layer, hidden, observer);
     hidden += piece.rows() * hidden_size();
   }

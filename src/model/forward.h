@@ -66,6 +66,11 @@ class LinearObserver {
     static_cast<void>(expert);
     linear_input(role, layer, x, rows, cols);
   }
+  // For a tape: what linear layers give, before anything else is done with it; not where it is added to the residual
+  // stream at once, and not of experts. y: (rows, cols).
+  virtual void linear_output(Role, dim /*layer*/, const float* /*y*/, dim /*rows*/, dim /*cols*/) {}
+  // And the residual stream between attention and feed-forward network, (rows, hidden).
+  virtual void residual(dim /*layer*/, const float* /*x*/, dim /*rows*/) {}
 };
 
 // What the forward pass needs of a model; views. `of` a Model, or made by hand.

@@ -10,9 +10,7 @@
 
 namespace pith {
 
-namespace {
-
-ActivationKernel kernel_of(Activation a) {
+ActivationKernel activation_kernel(Activation a) {
   switch (a) {
     case Activation::silu:
       return ActivationKernel::silu;
@@ -25,8 +23,6 @@ ActivationKernel kernel_of(Activation a) {
   }
   return ActivationKernel::silu;
 }
-
-}  // namespace
 
 void Layers::add_to_residual(Pass& pass, dim l, const Linear& linear, Role role, const float* x, const Norm& post) {
   float* residual = x_.as<float>();
@@ -52,7 +48,7 @@ const float* Layers::gated(const Gated& c, dim layer, LinearObserver* observer) 
   float* up = reserve(up_, c.n * c.width);
   multiply({.linear = &c.up, .role = c.up_role, .x = c.x, .n = c.n, .y = up, .expert = c.expert}, layer, observer);
   GateRows rows = {
-      .kind = kernel_of(config_.activation), .gate = up, .n = c.n, .cols = c.width, .stride = c.width, .out = up};
+      .kind = activation_kernel(config_.activation), .gate = up, .n = c.n, .cols = c.width, .stride = c.width, .out = up};
   if (config_.gated) {
     float* gate = reserve(gate_, c.n * c.width);
     multiply({.linear = &c.gate, .role = c.gate_role, .x = c.x, .n = c.n, .y = gate, .expert = c.expert}, layer,
@@ -73,7 +69,7 @@ void Layers::feed_forward(Pass& pass, dim l, const float* normed) {
     float* both = reserve(gate_, n * 2 * width);
     multiply({&b.gate_up, Role::ffn_gate_up, normed, n, both}, l, pass.observer);
     float* out = reserve(active_, n * width);
-    gate_rows({kernel_of(config_.activation), both, both + width, n, width, 2 * width, out});
+    gate_rows({activation_kernel(config_.activation), both, both + width, n, width, 2 * width, out});
     active = out;
   } else {
     active = gated({b.gate, b.up, Role::ffn_gate, Role::ffn_up, normed, n, width}, l, pass.observer);

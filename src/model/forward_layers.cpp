@@ -8,6 +8,7 @@
 #include "kernels/rows.h"
 #include "model/forward_reserve.h"
 #include "model/forward_rope.h"
+#include "model/sliding.h"
 #include "ops/embed.h"
 #include "ops/norm.h"
 #include "ops/parts.h"
@@ -48,9 +49,7 @@ dim Layers::workspace_bytes() const {
   return sum;
 }
 
-bool Layers::slides(dim layer) const {
-  return config_.sliding_window > 0 && !(config_.sliding_pattern > 0 && (layer + 1) % config_.sliding_pattern == 0);
-}
+bool Layers::slides(dim layer) const { return layer_slides(config_, layer); }
 
 const RopeTable& Layers::rope_of(dim layer) const {
   return slides(layer) && config_.rope_base_sliding > 0 ? sliding_rope_ : rope_;
@@ -62,6 +61,7 @@ void Layers::multiply(const Product& p, dim layer, LinearObserver* observer) {
   if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
   const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
   linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add}, linear_);
+  if (observer && p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, weight_rows(w));
 }
 
 void Layers::normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where) {
@@ -149,6 +149,7 @@ void Layers::layer(Pass& pass, dim l) {
   keep_newest(pass, l);
   if (pass.rows == 0) return;
   add_to_residual(pass, l, b.o, Role::attn_o, attended_.as<float>(), b.attn_post_norm);
+  if (pass.observer) pass.observer->residual(l, x_.as<float>(), pass.rows);
   if (!config_.parallel_block) normalize(b.ffn_norm, x_.as<float>(), pass.rows, normed, l, "after the attention of");
   feed_forward(pass, l, ffn_input);
 }

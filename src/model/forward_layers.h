@@ -1,5 +1,6 @@
 // The blocks of the forward pass over one piece of tokens, with the workspaces they share.
 #pragma once
+#include "kernels/rows.h"
 #include "model/forward.h"
 #include "model/forward_piece.h"
 #include "ops/attention.h"
@@ -104,6 +105,8 @@ class Layers {
   RopeTable every_rope_, every_sliding_rope_;  // all positions up to rope_capacity_
   dim rope_capacity_ = 0;
 };
+
+ActivationKernel activation_kernel(Activation a);
 
 // Error(input) unless each matrix has the shape that the choices ask for.
 void check_network(const Network& network);

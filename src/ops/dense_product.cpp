@@ -15,7 +15,8 @@ namespace pith {
 
 namespace {
 
-using Shape = std::tuple<DenseType, dim, dim, dim, dim, bool>;  // type, n, rows, cols, y_stride, add
+// type, m, n, k, the strides of a, b and c, add
+using Shape = std::tuple<DenseType, dim, dim, dim, dim, dim, dim, dim, dim, bool>;
 
 const dnnl::engine& engine() {
   static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
@@ -23,24 +24,24 @@ const dnnl::engine& engine() {
 }
 
 struct Product {
-  dnnl::memory::desc x, w, y;
+  dnnl::memory::desc a, b, c;
   dnnl::matmul run;
 };
 
-Product make_product(const DenseCall& c) {
+Product make_product(const MatrixCall& c) {
   using Memory = dnnl::memory;
   const auto type = c.type == DenseType::bf16 ? Memory::data_type::bf16 : Memory::data_type::f32;
   Product product;
-  product.x = Memory::desc({c.n, c.cols}, type, Memory::dims{c.cols, 1});
-  product.w = Memory::desc({c.cols, c.rows}, type, Memory::dims{1, c.cols});
-  product.y = Memory::desc({c.n, c.rows}, Memory::data_type::f32, Memory::dims{c.y_stride, 1});
+  product.a = Memory::desc({c.m, c.k}, type, Memory::dims{c.a_row, c.a_col});
+  product.b = Memory::desc({c.k, c.n}, type, Memory::dims{c.b_row, c.b_col});
+  product.c = Memory::desc({c.m, c.n}, Memory::data_type::f32, Memory::dims{c.c_row, 1});
   dnnl::primitive_attr attributes;
   if (c.add) {
     dnnl::post_ops sum;
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  const dnnl::matmul::desc description(product.x, product.w, product.y);
+  const dnnl::matmul::desc description(product.a, product.b, product.c);
   product.run = dnnl::matmul(dnnl::matmul::primitive_desc(description, attributes, engine()));
   return product;
 }
@@ -65,24 +66,38 @@ static void keep_to_this_thread() {
 #endif
 }
 
-void dense_product(const DenseCall& c) {
+void matrix_product(const MatrixCall& c) {
   keep_to_this_thread();
   thread_local std::map<Shape, Product> products;  // making one takes longer than a small product
   try {
     if (products.size() > 256) products.clear();
-    const Shape shape{c.type, c.n, c.rows, c.cols, c.y_stride, c.add};
+    const Shape shape{c.type, c.m, c.n, c.k, c.a_row, c.a_col, c.b_row, c.b_col, c.c_row, c.add};
     auto found = products.find(shape);
     if (found == products.end()) found = products.emplace(shape, make_product(c)).first;
     const Product& p = found->second;
     dnnl::stream stream(engine());
-    p.run.execute(stream, {{DNNL_ARG_SRC, dnnl::memory(p.x, engine(), const_cast<void*>(c.x))},
-                           {DNNL_ARG_WEIGHTS, dnnl::memory(p.w, engine(), const_cast<void*>(c.w))},
-                           {DNNL_ARG_DST, dnnl::memory(p.y, engine(), c.y)}});
+    p.run.execute(stream, {{DNNL_ARG_SRC, dnnl::memory(p.a, engine(), const_cast<void*>(c.a))},
+                           {DNNL_ARG_WEIGHTS, dnnl::memory(p.b, engine(), const_cast<void*>(c.b))},
+                           {DNNL_ARG_DST, dnnl::memory(p.c, engine(), c.c)}});
     stream.wait();
   } catch (const dnnl::error& e) {
-    throw InternalError(
-        fmt::format("oneDNN product of ({}, {}) and ({}, {}): {}", c.n, c.cols, c.rows, c.cols, e.what()));
+    throw InternalError(fmt::format("oneDNN product of ({}, {}) and ({}, {}): {}", c.m, c.k, c.k, c.n, e.what()));
   }
+}
+
+void dense_product(const DenseCall& c) {
+  matrix_product({.type = c.type,
+                  .a = c.x,
+                  .a_row = c.cols,
+                  .b = c.w,
+                  .b_row = 1,
+                  .b_col = c.cols,
+                  .c = c.y,
+                  .c_row = c.y_stride,
+                  .m = c.n,
+                  .n = c.rows,
+                  .k = c.cols,
+                  .add = c.add});
 }
 
 }  // namespace pith

@@ -1,4 +1,5 @@
-// Dense matrix products by oneDNN, for what our own kernels have no instructions for: bf16 operands with f32 sums.
+// Dense matrix products by oneDNN, for what our own kernels have no instructions for, bf16 operands
+// with f32 sums, and for the products of the backward pass.
 #pragma once
 #include "core/base.h"
 
@@ -20,5 +21,20 @@ struct DenseCall {
   bool add = false;
 };
 void dense_product(const DenseCall& call);
+
+// The same for operands that lie in any order: c (m, n) = or += a (m, k) * b (k, n). Element (i, j) of a lies at
+// a[i * a_row + j * a_col], where one of the two is 1; of b likewise; of c at c[i * c_row + j].
+struct MatrixCall {
+  DenseType type = DenseType::f32;
+  const void* a = nullptr;
+  dim a_row = 0, a_col = 1;
+  const void* b = nullptr;
+  dim b_row = 0, b_col = 1;
+  float* c = nullptr;
+  dim c_row = 0;
+  dim m = 0, n = 0, k = 0;
+  bool add = false;
+};
+void matrix_product(const MatrixCall& call);
 
 }  // namespace pith

@@ -39,6 +39,37 @@ class ReferenceLlama {
     return out;
   }
 
+  // The residual stream of all positions, before a block and then after it.
+  void layer(std::vector<Vec>& x, dim l) const {
+    const Block& b = net_.blocks[std::size_t(l)];
+    const bool sliding = slides(l);
+    const auto qn = std::ptrdiff_t(c_.heads * c_.head_dim), kn = std::ptrdiff_t(c_.kv_heads * c_.head_dim);
+    std::vector<Vec> qs, ks, vs;
+    for (std::size_t t = 0; t < x.size(); ++t) {
+      const Vec in = norm(b.attn_norm, x[t]);
+      Vec q, k, v;
+      if (b.qkv.weight) {
+        const Vec all = stacked(apply(b.qkv, in));
+        q.assign(all.begin(), all.begin() + qn);
+        k.assign(all.begin() + qn, all.begin() + qn + kn);
+        v.assign(all.begin() + qn + kn, all.end());
+      } else {
+        q = apply(b.q, in), k = apply(b.k, in), v = apply(b.v, in);
+      }
+      heads(q, c_.heads, b.q_norm, dim(t), sliding);
+      heads(k, c_.kv_heads, b.k_norm, dim(t), sliding);
+      qs.push_back(q), ks.push_back(k), vs.push_back(v);
+    }
+    for (std::size_t t = 0; t < x.size(); ++t) {
+      const Vec before = x[t];
+      const Vec attended = apply(b.o, attend(qs[t], ks, vs, dim(t), sliding));
+      add(x[t], norm(b.attn_post_norm, attended), c_.residual_scale);
+      const Vec& source = c_.parallel_block ? before : x[t];
+      const Norm& n = c_.parallel_block && !b.ffn_norm.weight ? b.attn_norm : b.ffn_norm;
+      add(x[t], norm(b.ffn_post_norm, ffn(b, norm(n, source))), c_.residual_scale);
+    }
+  }
+
  private:
   static Vec row_of(const Linear& l, dim r) {
     const Encoded& e = std::get<Encoded>(*l.weight);
@@ -118,10 +149,26 @@ class ReferenceLlama {
     }
   }
 
-  void heads(Vec& x, dim count, const Norm& n, dim position, bool sliding) const {
+  // All queries, all keys, all values.
+  Vec stacked(const Vec& x) const {
+    if (c_.qkv_order == QkvOrder::stacked) return x;
+    Vec y;
+    const dim group = c_.heads / c_.kv_heads;
+    const auto take = [&](dim first, dim count) {
+      for (dim kv = 0; kv < c_.kv_heads; ++kv)
+        for (dim i = 0; i < count * c_.head_dim; ++i)
+          y.push_back(x[std::size_t((kv * (group + 2) + first) * c_.head_dim + i)]);
+    };
+    take(0, group), take(group, 1), take(group + 1, 1);
+    return y;
+  }
+  void heads(Vec& x, dim count, const Norm& all, dim position, bool sliding) const {
+    const bool whole = c_.head_norms == HeadNorms::whole;
+    if (all.weight && whole) x = norm(all, x);
     for (dim h = 0; h < count; ++h) {
       const auto first = std::ptrdiff_t(h * c_.head_dim);
-      if (n.weight) {
+      const Norm n = {c_.head_norms == HeadNorms::each && all.weight ? all.weight + first : all.weight, nullptr};
+      if (n.weight && !whole) {
         const Vec head = norm(n, Vec(x.begin() + first, x.begin() + first + c_.head_dim));
         std::copy(head.begin(), head.end(), x.begin() + first);
       }
@@ -181,36 +228,6 @@ class ReferenceLlama {
     Vec y(n);
     for (std::size_t i = 0; i < n; ++i) y[i] = c_.gated ? act(gate[i]) * up[i] : act(up[i]);
     return apply(b.down, y);
-  }
-
-  void layer(std::vector<Vec>& x, dim l) const {
-    const Block& b = net_.blocks[std::size_t(l)];
-    const bool sliding = slides(l);
-    const auto qn = std::ptrdiff_t(c_.heads * c_.head_dim), kn = std::ptrdiff_t(c_.kv_heads * c_.head_dim);
-    std::vector<Vec> qs, ks, vs;
-    for (std::size_t t = 0; t < x.size(); ++t) {
-      const Vec in = norm(b.attn_norm, x[t]);
-      Vec q, k, v;
-      if (b.qkv.weight) {
-        const Vec all = apply(b.qkv, in);
-        q.assign(all.begin(), all.begin() + qn);
-        k.assign(all.begin() + qn, all.begin() + qn + kn);
-        v.assign(all.begin() + qn + kn, all.end());
-      } else {
-        q = apply(b.q, in), k = apply(b.k, in), v = apply(b.v, in);
-      }
-      heads(q, c_.heads, b.q_norm, dim(t), sliding);
-      heads(k, c_.kv_heads, b.k_norm, dim(t), sliding);
-      qs.push_back(q), ks.push_back(k), vs.push_back(v);
-    }
-    for (std::size_t t = 0; t < x.size(); ++t) {
-      const Vec before = x[t];
-      const Vec attended = apply(b.o, attend(qs[t], ks, vs, dim(t), sliding));
-      add(x[t], norm(b.attn_post_norm, attended), c_.residual_scale);
-      const Vec& source = c_.parallel_block ? before : x[t];
-      const Norm& n = c_.parallel_block && !b.ffn_norm.weight ? b.attn_norm : b.ffn_norm;
-      add(x[t], norm(b.ffn_post_norm, ffn(b, norm(n, source))), c_.residual_scale);
-    }
   }
 
   const Network& net_;

@@ -39,8 +39,9 @@ class TinyNetwork {
         b.ffn_post_norm = norm(p + "ffn_post_norm", c.hidden, false);
       }
       if (choices.qk_norm) {
-        b.q_norm = norm(p + "q_norm", c.head_dim, false);
-        b.k_norm = norm(p + "k_norm", c.head_dim, false);
+        const bool shared = c.head_norms == HeadNorms::shared;
+        b.q_norm = norm(p + "q_norm", shared ? c.head_dim : q, false);
+        b.k_norm = norm(p + "k_norm", shared ? c.head_dim : kv, false);
       }
       if (choices.fused_qkv) {
         b.qkv = linear(p + "qkv", q + 2 * kv, c.hidden, choices.biases);
@@ -66,6 +67,11 @@ class TinyNetwork {
   const Network& network() const { return net_; }
   const Config& config() const { return config_; }
   const float* values(const Linear& l) const { return std::get<Encoded>(*l.weight).owned.as<float>(); }
+  float* mutable_vector(const float* v) {
+    for (auto& vector : vectors_)
+      if (vector.data() == v) return vector.data();
+    return nullptr;
+  }
   float* mutable_values(const Linear& l) {
     for (auto& w : weights_)
       if (&w == l.weight) return std::get<Encoded>(w).owned.as<float>();

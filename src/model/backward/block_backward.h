@@ -1,0 +1,46 @@
+// Gradients of one decoder block. The forward pass is the one that everything runs (block_forward.h), with a tape on it:
+// a block's activations are kept from its forward to its backward only, so a whole model needs the residual stream
+// between its blocks and one block's tape.
+#pragma once
+#include <memory>
+#include <span>
+
+#include "model/forward.h"
+
+namespace pith {
+
+// Where the gradient of a matrix (rows, cols) or norm, and of its bias, is added; null: not wanted.
+struct Gradient {
+  float* weight = nullptr;
+  float* bias = nullptr;
+};
+
+// As Block.
+struct BlockGradients {
+  Gradient attn_norm, ffn_norm, attn_post_norm, ffn_post_norm, q_norm, k_norm;
+  Gradient q, k, v, qkv, o, gate, up, gate_up, down;
+};
+Gradient* find_gradient(BlockGradients& gradients, Role role);  // of a matrix; null where no such lies in a block
+
+class BlockBackward {
+ public:
+  // Views: the blocks may change between calls, but not between forward and backward. Up to `sequences` at once, each
+  // of up to max_length tokens. Error(input) for mixtures of experts, and as BlockForward.
+  BlockBackward(const Network& network, dim max_length, dim sequences);
+  ~BlockBackward();
+
+  // Whole sequences from their first tokens, one after another: hidden (tokens, hidden) before `layer` becomes what
+  // follows it.
+  void forward(dim layer, float* hidden, std::span<const dim> lengths);
+  // Of the last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients are added
+  // to. Error(input) where a gradient is not finite.
+  void backward(float* gradient, const BlockGradients& wanted);
+
+  dim working_bytes() const;  // of the tape and the workspaces so far
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pith

@@ -1,0 +1,27 @@
+// The backward pass of `linear`: dx = dy W, dW = dy^T x, db = sum of dy. Products are f32; bf16 for weights of bf16 on
+// processors that multiply it, as in the forward pass. Same bits for any number of threads.
+#pragma once
+#include "ops/linear.h"
+
+namespace pith {
+
+// Scratch memory, reused from call to call.
+struct LinearBackwardWorkspace {
+  Buffer weight;    // a panel widened to f32
+  Buffer narrowed;  // operands in bf16
+  dim size_bytes() const { return weight.size_bytes() + narrowed.size_bytes(); }
+};
+
+struct LinearBackwardCall {
+  const Weight* weight = nullptr;  // (rows, cols)
+  const float* x = nullptr;        // (n, cols), dense: the input; null where dweight is
+  const float* dy = nullptr;       // (n, rows), dense
+  dim n = 0;
+  float* dx = nullptr;  // (n, cols), dense, = or +=; null: not wanted
+  bool add = false;
+  float* dweight = nullptr;  // (rows, cols), added to; null: not wanted
+  float* dbias = nullptr;    // (rows), added to; null: not wanted
+};
+void linear_backward(const LinearBackwardCall& call, LinearBackwardWorkspace& workspace);
+
+}  // namespace pith
