@@ -9,6 +9,7 @@ find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_library(LAPACKE_LIBRARY lapacke REQUIRED)
 find_library(OPENBLAS_LIBRARY openblas REQUIRED)  # LAPACK and BLAS
 find_package(CLI11 REQUIRED)
+find_package(yaml-cpp REQUIRED)  # recipes
 find_package(Threads REQUIRED)
 find_package(OpenMP)  # oneDNN's threads, which ours keep to themselves
 

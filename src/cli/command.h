@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 
+#include "core/byte_size.h"
 #include "core/progress.h"
 
 namespace CLI {
@@ -25,9 +26,6 @@ void add_threads(CLI::App& app);
 
 // --kv, how keys and values are stored; to be parsed by KvSpec.
 void add_kv(CLI::App& app, std::string& text);
-
-// "4.5GB", "900MiB", "1000000": bytes. Error(input) otherwise.
-dim parse_bytes(const std::string& text);
 
 void print(const std::string& text);  // to standard output; Error(environment) when it is closed or full
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "cli/command.h"
+#include "compress/recipe_file.h"
 #include "compress/target_profile.h"
 #include "core/error.h"
 #include "io/files.h"
@@ -55,9 +56,10 @@ static const ModelTensor& first_linear(const Model& model) {
   throw input_error(model.path().string(), "expected a model with linear layers, it has none");
 }
 
-static Container choose_container(const CompressOptions& o, const Recipe& recipe, const Model& model) {
-  if (!o.to.empty()) return container_or_throw(o.to);
-  if (o.out.ends_with(".gguf")) return Container::gguf;
+static Container choose_container(const std::string& named, const std::string& out, const Recipe& recipe,
+                                  const Model& model) {
+  if (!named.empty()) return container_or_throw(named);
+  if (out.ends_with(".gguf")) return Container::gguf;
   const Format* wanted = recipe.format;
   if (recipe.target) return container_for(*recipe.target, wanted, first_linear(model));
   if (!wanted && recipe.max_bytes) return Container::gguf;
@@ -75,33 +77,59 @@ static std::filesystem::path default_target(const CompressOptions& o, Container 
   if (name.ends_with(".gguf")) name.resize(name.size() - 5);
   const std::string suffix = !o.format.empty()      ? o.format
                              : !o.max_bytes.empty() ? o.max_bytes
+                             : !o.recipe.empty()    ? std::filesystem::path(o.recipe).stem().string()
                                                     : std::string(container_name(container));
   return name + "-" + suffix + (container == Container::gguf ? ".gguf" : "");
+}
+
+static void take_calibration(const CompressOptions& o, Recipe& recipe) {
+  if (!o.calibrate.empty() || (needs_moments(recipe) && !recipe.calibration)) {
+    if (!recipe.calibration) recipe.calibration.emplace();
+    recipe.calibration->files.assign(o.calibrate.begin(), o.calibrate.end());
+  }
+  if (!recipe.calibration) return;
+  if (o.calibrate_samples) recipe.calibration->samples = dim(*o.calibrate_samples);
+  if (o.calibrate_length) recipe.calibration->length = dim(*o.calibrate_length);
+  if (o.calibrate_seed) recipe.calibration->seed = std::uint64_t(*o.calibrate_seed);
+}
+
+// A format for all takes the place of a budget, and the other way round.
+static void take_formats(const CompressOptions& o, Recipe& recipe) {
+  if (!o.format.empty()) {
+    recipe.format = &format_or_throw(o.format);
+    recipe.max_bytes.reset();
+  }
+  if (!o.max_bytes.empty()) {
+    recipe.max_bytes = parse_bytes(o.max_bytes);
+    recipe.format = nullptr;
+  }
+  if (!o.embed_format.empty()) recipe.embed_format = &format_or_throw(o.embed_format);
+  for (const auto& text : o.overrides) recipe.overrides.push_back(parse_override(text));
 }
 
 CompressJob make_job(const CompressOptions& o, const Model& model) {
   CompressJob job;
   Recipe& recipe = job.recipe;
-  recipe.steps = steps_of(o.method, o.set);
-  if (!o.format.empty()) recipe.format = &format_or_throw(o.format);
-  if (!o.max_bytes.empty()) recipe.max_bytes = parse_bytes(o.max_bytes);
-  if (!o.embed_format.empty()) recipe.embed_format = &format_or_throw(o.embed_format);
-  for (const auto& text : o.overrides) recipe.overrides.push_back(parse_override(text));
-  recipe.allow_fallback = !o.no_fallback;
-  recipe.allow_requantize = o.allow_requantize;
+  std::string container = o.to;
+  if (!o.recipe.empty()) {
+    RecipeFile file = open_recipe(o.recipe);
+    recipe = std::move(file.recipe);
+    if (container.empty()) container = file.container;
+  }
+  if (!o.method.empty() || recipe.steps.empty()) recipe.steps = steps_of(o.method.empty() ? "rtn" : o.method, {});
+  give_options(recipe.steps, o.set);
+  take_formats(o, recipe);
+  if (o.no_fallback) recipe.allow_fallback = false;
+  if (o.allow_requantize) recipe.allow_requantize = true;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};
   if (!o.importance.empty()) recipe.importance_file = o.importance;
-  if (!o.calibrate.empty() || needs_moments(recipe))
-    recipe.calibration = {{o.calibrate.begin(), o.calibrate.end()},
-                          dim(o.calibrate_samples),
-                          dim(o.calibrate_length),
-                          std::uint64_t(o.calibrate_seed)};
+  take_calibration(o, recipe);
   if (!o.target.empty()) recipe.target = &target_or_throw(o.target);
   if (!o.lora.empty()) recipe.adapter = o.lora;
   if (!o.max_ram.empty()) job.limits.max_ram_bytes = parse_bytes(o.max_ram);
   job.limits.overwrite = o.overwrite;
   job.limits.resume = o.resume;
-  job.container = choose_container(o, recipe, model);
+  job.container = choose_container(container, o.out, recipe, model);
   job.target = o.out.empty() ? default_target(o, job.container) : std::filesystem::path(o.out);
   return job;
 }

@@ -13,10 +13,10 @@ class App;
 namespace pith::cli {
 
 struct CompressOptions {
-  std::string model, out, format, embed_format, to, target, lora, method = "rtn", importance, max_ram, max_bytes, text,
-                                                                  protocol = "llamacpp-512";
+  std::string model, recipe, out, format, embed_format, to, target, lora, method, importance, max_ram, max_bytes, text,
+      protocol = "llamacpp-512";
   std::vector<std::string> set, overrides, calibrate;
-  long long calibrate_samples = 128, calibrate_length = 512, calibrate_seed = 0;
+  std::optional<long long> calibrate_samples, calibrate_length, calibrate_seed;
   bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;
   long long dither_seed = -1;  // negative: none
 };
@@ -25,7 +25,8 @@ struct CompressOptions {
 void add_compress_options(CLI::App& app, CompressOptions& options);
 
 struct CompressJob {
-  Recipe recipe;
+  Recipe recipe;  // the file's, if one is named, with what other options say
+
   RunLimits limits;
   Container container = Container::gguf;
   std::filesystem::path target;

@@ -107,16 +107,21 @@ std::vector<Step> steps_of(std::string_view chain, const std::vector<std::string
   }
   std::vector<Step> steps;
   for (const Method* m : methods) steps.push_back({.method = std::string(m->name), .options = {}, .where = {}});
+  give_options(steps, options);
+  return steps;
+}
+
+void give_options(std::vector<Step>& steps, const std::vector<std::string>& options) {
+  PITH_CHECK(!steps.empty() || options.empty());
   for (const std::string& option : options) {
     bool known = false;
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      if (!knows(*methods[i], option)) continue;
-      steps[i].options.push_back(option);
+    for (Step& step : steps) {
+      if (!knows(method_or_throw(step.method), option)) continue;
+      step.options.push_back(option);
       known = true;
     }
     if (!known) steps.back().options.push_back(option);
   }
-  return steps;
 }
 
 std::string steps_text(const Recipe& recipe) {

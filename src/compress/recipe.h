@@ -69,9 +69,10 @@ struct Recipe {
   std::optional<std::filesystem::path> adapter;  // LoRA, merged into the weights first
 };
 
-// "gptq", "awq+gptq": steps for all linears, each with those of the options that it knows; the last one also those that
-// none knows, to refuse them. Error(input)
+// "gptq", "awq+gptq": steps for all linears, with these options. Error(input)
 std::vector<Step> steps_of(std::string_view chain, const std::vector<std::string>& options);
+// Each to the steps whose methods know it; what none knows to the last, which will refuse it.
+void give_options(std::vector<Step>& steps, const std::vector<std::string>& options);
 std::string steps_text(const Recipe& recipe);  // "awq+gptq", "awq[ffn_down]+rtn"
 bool needs_moments(const Recipe& recipe);      // of the inputs: some step asks for calibration
 

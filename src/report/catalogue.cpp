@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compress/method.h"
+#include "compress/recipe_file.h"
 #include "ops/kv/kv_codec.h"
 #include "report/json_values.h"
 #include "report/table.h"
@@ -137,5 +138,22 @@ std::string methods_json() {
                        {"options", json_of(c->options)}});
   return text_of(methods);
 }
+
+std::string recipes_text() {
+  Table table;
+  table.columns = {{"recipe", false}, {"", false}};
+  for (const Preset& p : all_presets())
+    table.rows.push_back({std::string(p.name), open_recipe(std::string(p.name)).summary});
+  return text_table(table);
+}
+
+std::string recipes_json() {
+  Json recipes = Json::array();
+  for (const Preset& p : all_presets())
+    recipes.push_back({{"name", p.name}, {"summary", open_recipe(std::string(p.name)).summary}, {"yaml", p.yaml}});
+  return text_of(recipes);
+}
+
+std::string recipe_yaml(std::string_view preset) { return std::string(preset_or_throw(preset).yaml); }
 
 }  // namespace pith::report

@@ -1,6 +1,7 @@
 // The tables of formats and methods, for the command line and the documents.
 #pragma once
 #include <string>
+#include <string_view>
 
 namespace pith::report {
 
@@ -10,5 +11,8 @@ std::string formats_json();
 std::string methods_text();
 std::string methods_markdown();
 std::string methods_json();
+std::string recipes_text();
+std::string recipes_json();
+std::string recipe_yaml(std::string_view preset);  // Error(input)
 
 }  // namespace pith::report

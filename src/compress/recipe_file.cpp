@@ -1,0 +1,183 @@
+#include "compress/recipe_file.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <functional>
+#include <map>
+#include <set>
+
+#include "compress/method.h"
+#include "compress/target_profile.h"
+#include "core/byte_size.h"
+#include "core/error.h"
+#include "io/files.h"
+
+namespace pith {
+
+namespace {
+
+class Reader {
+ public:
+  Reader(std::string_view name, const std::filesystem::path& folder) : name_(name), folder_(folder) {}
+
+  RecipeFile read(const YAML::Node& root) {
+    out_.name = name_;
+    each_of(root, "a recipe", recipe_keys());
+    if (out_.recipe.max_bytes && out_.recipe.format)
+      throw fault(root, "expected either a format for all linears or max_bytes, both are given");
+    return std::move(out_);
+  }
+
+ private:
+  using Keys = std::map<std::string, std::function<void(const YAML::Node&)>, std::less<>>;
+
+  Error fault(const YAML::Node& at, std::string_view what) const {
+    return Error(Blame::input, fmt::format("{}, line {}", name_, at.Mark().line + 1), what);
+  }
+
+  std::string scalar(const YAML::Node& node) const {
+    if (!node.IsScalar()) throw fault(node, "expected one value");
+    return node.Scalar();
+  }
+
+  dim number(const YAML::Node& node, dim low, dim high) const {
+    dim value = -1;
+    if (!node.IsScalar() || !YAML::convert<dim>::decode(node, value) || value < low || value > high)
+      throw fault(node, fmt::format("expected a whole number from {} to {}", low, high));
+    return value;
+  }
+
+  bool flag(const YAML::Node& node) const {
+    bool value = false;
+    if (!node.IsScalar() || !YAML::convert<bool>::decode(node, value)) throw fault(node, "expected true or false");
+    return value;
+  }
+
+  std::filesystem::path path(const YAML::Node& node) const { return folder_ / scalar(node); }
+
+  // What the library says of a value, with the line it stands in.
+  template <class Parse>
+  auto at(const YAML::Node& node, const Parse& parse) const {
+    try {
+      return parse(scalar(node));
+    } catch (const Error& e) {
+      throw fault(node, e.what());
+    }
+  }
+  const Format& format(const YAML::Node& node) const {
+    return *at(node, [](const std::string& text) { return &format_or_throw(text); });
+  }
+
+  template <class Each>
+  void list(const YAML::Node& node, const Each& each) const {
+    if (!node.IsSequence()) throw fault(node, "expected a list");
+    for (const YAML::Node& item : node) each(item);
+  }
+
+  void each_of(const YAML::Node& map, std::string_view what, const Keys& keys) const {
+    if (!map.IsMap()) throw fault(map, fmt::format("expected {}: keys and values", what));
+    std::set<std::string> seen;
+    for (const auto& entry : map) {
+      const std::string key = scalar(entry.first);
+      const auto found = keys.find(key);
+      if (found == keys.end()) {
+        std::string known;
+        for (const auto& [name, unused] : keys) known += (known.empty() ? "" : ", ") + name;
+        throw fault(entry.first, fmt::format("expected one of {}, got '{}'", known, key));
+      }
+      if (!seen.insert(key).second) throw fault(entry.first, fmt::format("expected '{}' once", key));
+      found->second(entry.second);
+    }
+  }
+
+  void read_options(const YAML::Node& node, Step& step) const {
+    if (!node.IsMap()) throw fault(node, "expected options: names and values");
+    for (const auto& entry : node) step.options.push_back(scalar(entry.first) + "=" + scalar(entry.second));
+  }
+
+  // A method with its options, a format, or both, for what `where` selects.
+  void read_step(const YAML::Node& node) {
+    Step step;
+    const Format* to = nullptr;
+    each_of(node, "a step",
+            {{"method", [&](const YAML::Node& n) { step.method = scalar(n); }},
+             {"options", [&](const YAML::Node& n) { read_options(n, step); }},
+             {"where", [&](const YAML::Node& n) { step.where = at(n, parse_selection); }},
+             {"format", [&](const YAML::Node& n) { to = &format(n); }}});
+    if (step.method.empty() && !to) throw fault(node, "expected a method, a format, or both");
+    if (step.method.empty() && !step.options.empty()) throw fault(node, "expected a method that has these options");
+    if (to && step.where.all()) out_.recipe.format = to;
+    if (to && !step.where.all()) out_.recipe.overrides.push_back({step.where, to});
+    if (step.method.empty()) return;
+    try {
+      const Method& method = method_or_throw(step.method);
+      Options(method.name, method.options, step.options);
+    } catch (const Error& e) {
+      throw fault(node, e.what());
+    }
+    out_.recipe.steps.push_back(std::move(step));
+  }
+
+  void read_calibration(const YAML::Node& node) {
+    CalibrationChoice choice;
+    each_of(node, "calibration",
+            {{"files", [&](const YAML::Node& n) { list(n, [&](const auto& f) { choice.files.push_back(path(f)); }); }},
+             {"samples", [&](const YAML::Node& n) { choice.samples = number(n, 1, 1000000); }},
+             {"length", [&](const YAML::Node& n) { choice.length = number(n, 1, 1000000); }},
+             {"seed", [&](const YAML::Node& n) { choice.seed = std::uint64_t(number(n, 0, dim(1) << 53)); }}});
+    out_.recipe.calibration = std::move(choice);
+  }
+
+  Keys recipe_keys() {
+    Recipe& r = out_.recipe;
+    return {{"summary", [&](const YAML::Node& n) { out_.summary = scalar(n); }},
+            {"steps", [&](const YAML::Node& n) { list(n, [&](const YAML::Node& step) { read_step(step); }); }},
+            {"embed_format", [&](const YAML::Node& n) { r.embed_format = &format(n); }},
+            {"max_bytes", [&](const YAML::Node& n) { r.max_bytes = at(n, parse_bytes); }},
+            {"calibrate", [&](const YAML::Node& n) { read_calibration(n); }},
+            {"importance", [&](const YAML::Node& n) { r.importance_file = path(n); }},
+            {"lora", [&](const YAML::Node& n) { r.adapter = path(n); }},
+            {"target", [&](const YAML::Node& n) {
+               r.target = at(n, [](const std::string& t) { return &target_or_throw(t); });
+             }},
+            {"to", [&](const YAML::Node& n) {
+               out_.container = at(n, [](const std::string& t) { return std::string(container_name(container_or_throw(t))); });
+             }},
+            {"fallback", [&](const YAML::Node& n) { r.allow_fallback = flag(n); }},
+            {"allow_requantize", [&](const YAML::Node& n) { r.allow_requantize = flag(n); }},
+            {"dither", [&](const YAML::Node& n) { r.dither = {true, std::uint64_t(number(n, 0, dim(1) << 53))}; }}};
+  }
+
+  std::string name_;
+  const std::filesystem::path& folder_;
+  RecipeFile out_;
+};
+
+}  // namespace
+
+RecipeFile parse_recipe(const std::string& yaml, std::string_view name, const std::filesystem::path& folder) {
+  try {
+    return Reader(name, folder).read(YAML::Load(yaml));
+  } catch (const YAML::Exception& e) {  // not YAML
+    throw Error(Blame::input, name, e.what());
+  }
+}
+
+const Preset& preset_or_throw(std::string_view name) {
+  std::string names;
+  for (const Preset& preset : all_presets()) {
+    if (preset.name == name) return preset;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", preset.name);
+  }
+  throw Error(Blame::input, "recipe", fmt::format("expected one of {}, or a file, got '{}'", names, name),
+              "the name of a file has a slash in it or ends in .yaml");
+}
+
+RecipeFile open_recipe(const std::string& name_or_path) {
+  const std::filesystem::path path = name_or_path;
+  if (name_or_path.find('/') != std::string::npos || path.extension() == ".yaml" || path.extension() == ".yml")
+    return parse_recipe(read_text_file(path), name_or_path, path.parent_path());
+  return parse_recipe(std::string(preset_or_throw(name_or_path).yaml), name_or_path, {});
+}
+
+}  // namespace pith
