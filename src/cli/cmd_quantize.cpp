@@ -27,6 +27,8 @@ static void set_up(CLI::App& app) {
   app.add_option("--calibrate-samples", options->calibrate_samples, "pieces of the text (default: 128)");
   app.add_option("--calibrate-length", options->calibrate_length, "tokens of a piece (default: 512)");
   app.add_option("--calibrate-seed", options->calibrate_seed, "draws the pieces (default: 0)");
+  app.add_flag("--true-sequential", options->true_sequential,
+               "within a block, too, calibrate each matrix on the outputs of the compressed ones before it");
   app.add_flag("--no-fallback", options->no_fallback, "fail where a format does not fit a shape");
   app.callback([options] {
     const int given = !options->format.empty() + !options->max_bytes.empty();

@@ -88,6 +88,7 @@ static void take_calibration(const CompressOptions& o, Recipe& recipe) {
     recipe.calibration->files.assign(o.calibrate.begin(), o.calibrate.end());
   }
   if (!recipe.calibration) return;
+  if (o.true_sequential) recipe.true_sequential = true;
   if (o.calibrate_samples) recipe.calibration->samples = dim(*o.calibrate_samples);
   if (o.calibrate_length) recipe.calibration->length = dim(*o.calibrate_length);
   if (o.calibrate_seed) recipe.calibration->seed = std::uint64_t(*o.calibrate_seed);

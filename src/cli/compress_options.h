@@ -17,7 +17,8 @@ struct CompressOptions {
       protocol = "llamacpp-512";
   std::vector<std::string> set, overrides, calibrate;
   std::optional<long long> calibrate_samples, calibrate_length, calibrate_seed;
-  bool no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false, resume = false, json = false;
+  bool true_sequential = false, no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false,
+       resume = false, json = false;
   long long dither_seed = -1;  // negative: none
 };
 

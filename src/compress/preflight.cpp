@@ -91,7 +91,7 @@ double calibration_seconds(const Model& model, const CalibrationChoice& choice, 
     products += double(t.weight.rows) * double(t.weight.cols);
     if (t.role == shared_input(t.role)) moments += 0.5 * double(t.weight.cols) * double(t.weight.cols);
   }
-  const double passes = recipe.compressed_prefix ? 2 : 1;
+  const double passes = (recipe.compressed_prefix ? 2 : 1) + (recipe.true_sequential ? 3 : 0);
   const double all = passes * products + (needs_moments(recipe) ? moments : 0);
   return all * double(choice.samples * choice.length) * seconds_of_a_product();
 }
@@ -165,6 +165,19 @@ Recipe with_budget(const Model& model, const Recipe& recipe, Container container
   return out;
 }
 
+// Calibration walks the blocks; what stands outside them comes after.
+void order_for_calibration(const Model& model, const Recipe& recipe, Prepared& p) {
+  if (!p.calibration) return;
+  const auto tensor = [&](const ExportTensor& t) -> const ModelTensor& { return model.tensors()[t.source]; };
+  auto& tensors = p.plan.tensors;
+  const auto outside = std::stable_partition(tensors.begin(), tensors.end(),
+                                             [&](const ExportTensor& t) { return tensor(t).layer >= 0; });
+  if (!recipe.true_sequential) return;
+  std::stable_sort(tensors.begin(), outside, [&](const ExportTensor& a, const ExportTensor& b) {
+    return std::pair(tensor(a).layer, input_stage(tensor(a))) < std::pair(tensor(b).layer, input_stage(tensor(b)));
+  });
+}
+
 }  // namespace
 
 const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
@@ -189,6 +202,8 @@ bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
 
 Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  Progress& progress) {
+  if (recipe.true_sequential && !recipe.compressed_prefix)
+    throw input_error("true_sequential", "expected blocks to be calibrated on the compressed blocks before them, too");
   Prepared p;
   take_steps(recipe, p);
   p.preflight.notes.assign(model.notes().begin(), model.notes().end());
@@ -209,10 +224,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     p.plan_of[plans[i].source] = i;
   }
   p.plan = plan_export(model, container, format_of, target.filename().string());
-  // Calibration walks the blocks; what stands outside them comes after.
-  if (p.calibration)
-    std::stable_partition(p.plan.tensors.begin(), p.plan.tensors.end(),
-                          [&](const ExportTensor& t) { return model.tensors()[t.source].layer >= 0; });
+  order_for_calibration(model, recipe, p);
   join_plans(model, p);
   if (!p.scalers.empty())
     for (std::string& note : notes_on_scales(model, p)) p.preflight.notes.push_back(std::move(note));

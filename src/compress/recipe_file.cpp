@@ -124,6 +124,7 @@ class Reader {
             {{"files", [&](const YAML::Node& n) { list(n, [&](const auto& f) { choice.files.push_back(path(f)); }); }},
              {"samples", [&](const YAML::Node& n) { choice.samples = number(n, 1, 1000000); }},
              {"length", [&](const YAML::Node& n) { choice.length = number(n, 1, 1000000); }},
+             {"true_sequential", [&](const YAML::Node& n) { out_.recipe.true_sequential = flag(n); }},
              {"seed", [&](const YAML::Node& n) { choice.seed = std::uint64_t(number(n, 0, dim(1) << 53)); }}});
     out_.recipe.calibration = std::move(choice);
   }

@@ -133,6 +133,17 @@ void TensorWriter::enter(dim layer) {
   calibrator_->gather(layer, progress_);
   if (layer >= 0 && !prepared_.scalers.empty()) scales_ = scale_block(model_, prepared_, layer, *calibrator_);
   gathered_ = layer;
+  input_stage_ = 0;
+}
+
+// What the matrices of a later stage read is what the compressed ones before them give.
+void TensorWriter::enter_stage(const ExportTensor& t) {
+  const ModelTensor& tensor = model_.tensors()[t.source];
+  if (!calibrator_ || !recipe_.true_sequential || tensor.layer < 0 || input_stage(tensor) <= input_stage_) return;
+  input_stage_ = input_stage(tensor);
+  states_.clear();
+  squares_.clear();
+  calibrator_->gather_stage(tensor.layer, input_stage_, progress_);
 }
 
 void TensorWriter::leave(dim layer) {
@@ -173,6 +184,7 @@ const TensorScales* TensorWriter::scales_of(const ExportTensor& t) const {
 
 Written TensorWriter::write(std::size_t index) {
   const ExportTensor& t = prepared_.plan.tensors[index];
+  enter_stage(t);
   const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
   const MethodStep& step = prepared_.rounder_of(source.tensor());
   const EncodeTask task{source, *t.format, *step.method, step.options, importance_of(t), state_of(t)};

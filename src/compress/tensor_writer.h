@@ -48,6 +48,7 @@ class TensorWriter {
   ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task);
   void keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
   void enter(dim layer);
+  void enter_stage(const ExportTensor& t);
   void leave(dim layer);
   const std::string& file_of(const Slot& slot) const { return prepared_.plan.files.at(slot.file).name; }
   template <class Each>
@@ -65,6 +66,7 @@ class TensorWriter {
   std::vector<Stage::Piece> finished_;  // and not recorded yet
   std::chrono::steady_clock::time_point last_record_ = std::chrono::steady_clock::now();
   std::optional<dim> gathered_;  // the layer whose inputs were gathered
+  int input_stage_ = 0;          // of that layer
   std::map<std::tuple<const InputStats*, const Format*, const MethodStep*>, std::unique_ptr<LayerState>>
       states_;          // of that layer
   BlockScales scales_;                                                                         // of that layer

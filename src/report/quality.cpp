@@ -138,6 +138,7 @@ Json json_of_recipe(const Recipe& recipe) {
       {"importance_file", recipe.importance_file ? Json(recipe.importance_file->filename().string()) : Json(nullptr)},
       {"max_bytes", recipe.max_bytes ? Json(*recipe.max_bytes) : Json(nullptr)},
       {"compressed_prefix", recipe.compressed_prefix},
+      {"true_sequential", recipe.true_sequential},
       {"calibration", recipe.calibration ? calibration_json(*recipe.calibration) : Json(nullptr)}};
 }
 

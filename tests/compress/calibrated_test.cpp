@@ -79,6 +79,36 @@ TEST(Calibrated, ResumedRunGivesTheSameBytes) {
   resume(temp.path, source, calibrated("int4_g32", "gptq"), "gptq");
   resume(temp.path, source, calibrated("q4_0", "awq"), "awq.gguf");
   resume(temp.path, source, calibrated("int4_g32", "awq+gptq"), "both");  // norms in bf16
+  Recipe sequential = calibrated("q4_0", "awq+gptq");
+  sequential.true_sequential = true;
+  resume(temp.path, source, sequential, "sequential.gguf");
+}
+
+// What o reads once q, k and v are compressed is what it reads in a model of which only these are.
+TEST(Calibrated, LaterStagesSeeWhatTheCompressedMatricesGive) {
+  const TempFolder temp;
+  run(write_model(temp.path / "in", {}), recipe_for("f32"), temp.path / "plain.gguf");
+  Recipe recipe = recipe_for("f32");
+  recipe.overrides = {parse_override("attn_q|attn_k|attn_v@0=q4_0")};
+  run(temp.path / "plain.gguf", recipe, temp.path / "part.gguf");
+  const Model plain = Model::open(temp.path / "plain.gguf"), part = Model::open(temp.path / "part.gguf");
+  const CalibrationTokens tokens = calibration_tokens(plain, {.files = {}, .samples = 3, .length = 20, .seed = 1});
+  Calibrator staged(plain, tokens, {}), whole(part, tokens, {});
+  whole.gather(0, no_progress());
+  staged.gather(0, no_progress());
+  const auto o_of = [](const Calibrator& c, const Model& m) { return c.find(*m.find(Role::attn_o, 0))->squares; };
+  EXPECT_NE(o_of(staged, plain), o_of(whole, part));
+  for (const Role role : {Role::attn_q, Role::attn_k, Role::attn_v}) {
+    const Encoded& w = part.find(role, 0)->weight;
+    const ExportTensor t{.source = std::size_t(plain.find(role, 0) - plain.tensors().data()),
+                         .format = w.format,
+                         .rows_from = {},
+                         .slots = {}};
+    staged.take(t, 0, {w.data, std::size_t(w.rows * row_bytes(*w.format, w.cols))});
+  }
+  staged.gather_stage(0, 1, no_progress());
+  EXPECT_EQ(o_of(staged, plain), o_of(whole, part));
+  EXPECT_EQ(staged.find(*plain.find(Role::ffn_up, 0)), nullptr);  // of a later stage
 }
 
 // Activations in a file instead of memory change nothing.

@@ -128,8 +128,7 @@ void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byt
   }
 }
 
-void Calibrator::advance(dim layer, Progress& progress) {
-  if (!options_.compressed_prefix) return;
+Block& Calibrator::with_taken(dim layer) {
   Block& block = blocks_[std::size_t(layer)];
   for (const auto& [source, weight] : taken_) {
     const ModelTensor& t = model_.tensors()[source];
@@ -137,6 +136,23 @@ void Calibrator::advance(dim layer, Progress& progress) {
     find_linear(block, t.role, t.expert)->weight = &weight;
   }
   for (const auto& [source, values] : taken_vectors_) put_vector(block, source, values.data());
+  return block;
+}
+
+void Calibrator::gather_stage(dim layer, int stage, Progress& progress) {
+  PITH_CHECK(options_.compressed_prefix);
+  stats_.clear();
+  stats_.keep_only(stage);
+  Block& block = with_taken(layer);
+  for_sequences(fmt::format("calibrating block {} again", layer), progress,
+                [&](std::size_t, float* hidden, dim length) { forward_.run(layer, hidden, length, &stats_); });
+  block = model_.blocks()[std::size_t(layer)];
+  stats_.keep_only(std::nullopt);
+}
+
+void Calibrator::advance(dim layer, Progress& progress) {
+  if (!options_.compressed_prefix) return;
+  Block& block = with_taken(layer);
   for_sequences(fmt::format("running compressed block {}", layer), progress,
                 [&](std::size_t i, float* hidden, dim length) {
                   forward_.run(layer, hidden, length);

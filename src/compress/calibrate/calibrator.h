@@ -26,6 +26,8 @@ class Calibrator {
 
   // Runs `layer` as it is on the outputs of the blocks before and gathers; -1, after the last: the head.
   void gather(dim layer, Progress& progress);
+  // Again for the matrices of one stage (see input_stage), with what was taken of the block in its place.
+  void gather_stage(dim layer, int stage, Progress& progress);
   // Of the matrix, or null: nothing came by, as with an expert that no token was sent to.
   const InputStats* find(const ModelTensor& t) const;
   // What was gathered for a block's matrix becomes what it reads once its input is divided by these.
@@ -41,6 +43,7 @@ class Calibrator {
   static dim working_bytes(const Model& model, const CalibrationChoice& choice, const CalibratorOptions& options);
 
  private:
+  Block& with_taken(dim layer);
   Encoded& compressed(const ExportTensor& t);
   void take_vector(const ExportTensor& t, std::span<const std::byte> row);
   void put_vector(Block& block, std::size_t source, const float* values) const;

@@ -18,7 +18,38 @@ Role shared_input(Role role) {
   }
 }
 
+static int stage_of(Role role) {
+  switch (role) {
+    case Role::attn_q:
+    case Role::attn_k:
+    case Role::attn_v:
+    case Role::attn_qkv:
+      return 0;
+    case Role::attn_o:
+      return 1;
+    case Role::ffn_gate:
+    case Role::ffn_up:
+    case Role::ffn_gate_up:
+    case Role::router:
+    case Role::expert_gate:
+    case Role::expert_up:
+    case Role::shared_gate:
+    case Role::shared_up:
+    case Role::shared_router:
+      return 2;
+    case Role::ffn_down:
+    case Role::expert_down:
+    case Role::shared_down:
+      return 3;
+    default:
+      return -1;
+  }
+}
+
+int input_stage(const ModelTensor& t) { return t.vector || t.part != Part::weight ? -1 : stage_of(t.role); }
+
 void StatsCollector::add(const Key& key, const float* x, dim rows, dim cols) {
+  if (stage_ && stage_of(key.role) != *stage_) return;
   stats_.try_emplace(key, cols, with_moments_).first->second.add(x, rows);
 }
 

@@ -1,10 +1,12 @@
 // Gathers the inputs of the matrices of the layers that a forward pass runs.
 #pragma once
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "compress/input_stats.h"
 #include "model/forward.h"
+#include "model/model.h"
 
 namespace pith {
 
@@ -17,6 +19,7 @@ class StatsCollector : public LinearObserver {
   const InputStats* find(Role role, dim layer, dim expert = -1) const;
   InputStats* find(Role role, dim layer, dim expert = -1);
   void clear() { stats_.clear(); }
+  void keep_only(std::optional<int> stage) { stage_ = stage; }  // of what comes from now on; see input_stage
 
  private:
   struct Key {
@@ -26,10 +29,14 @@ class StatsCollector : public LinearObserver {
   };
   void add(const Key& key, const float* x, dim rows, dim cols);
   bool with_moments_;
+  std::optional<int> stage_;
   std::map<Key, InputStats> stats_;
 };
 
 // Of the roles that read the same input, the one that stands for all: attn_v for attn_q, ...
 Role shared_input(Role role);
+// A block's matrices in the order in which they run: 0 for q, k and v, 1 for o, 2 for gate and up, 3 for down. Vectors
+// and all others: -1.
+int input_stage(const ModelTensor& t);
 
 }  // namespace pith
