@@ -1,6 +1,7 @@
 #include "cli/compress_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fstream>
 
 #include "cli/command.h"
@@ -29,8 +30,8 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_option("-o,--out", o.out, "the file or folder to write (default: named after model and format, here)");
   app.add_option(
          "--to", o.to,
-         "container: gguf, or a folder with packed layers as hf (compressed-tensors), gptq, awq, bnb or mlx store them "
-         "(default: what holds the format)")
+         "container: gguf, or a folder with packed layers as hf (compressed-tensors), gptq, awq, bnb or mlx store them, or "
+         "pith, which holds everything (default: what holds the format)")
       ->check(fault_of_container);
   app.add_option("--embed-format", o.embed_format, "format of embedding and head (default: at least 6 bits)");
   app.add_option("--override", o.overrides, "ROLES[@LAYERS]=FORMAT for some tensors, e.g. 'attn_v|ffn_down@0-1=q6_k'");
@@ -65,9 +66,14 @@ static Container choose_container(const std::string& named, const std::string& o
   if (!wanted && recipe.max_bytes) return Container::gguf;
   if (!wanted) return model.is_gguf() ? Container::gguf : Container::hf;
   const Format& format = *wanted;
+  const bool apart = std::any_of(recipe.steps.begin(), recipe.steps.end(),
+                                 [](const Step& step) { return method_or_throw(step.method).outliers != nullptr; });
+  if (apart) return format.gguf_type >= 0 ? Container::gguf : Container::pith;
   if (format.block != 1 && misfit(Container::bnb, format, first_linear(model)).empty()) return Container::bnb;
   if (format.int_group.bits) return format.int_group.minimum ? Container::mlx : Container::hf;
   const bool dense = format.block == 1;
+  if (!dense && format.gguf_type < 0 && !misfit(Container::hf, format, first_linear(model)).empty())
+    return Container::pith;
   return dense && !model.is_gguf() ? Container::hf : Container::gguf;
 }
 

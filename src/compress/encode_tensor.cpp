@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "compress/policy.h"
 #include "core/error.h"
+#include "core/half.h"
 #include "core/parallel.h"
 
 namespace pith {
@@ -79,8 +81,10 @@ class Strip {
     if (task.source.by_rows() && task.source.dithered()) plain_.resize(std::size_t(values));
   }
 
-  // values, plain: the rows where they are loaded already, else null. One sum per row into sums.
-  void encode(dim begin, dim end, const float* values, const float* plain, std::byte* out, ErrorSums* sums) {
+  // values, plain: the rows where they are loaded already, else null. columns, kept: (rows, outliers). One sum per row
+  // into sums.
+  void encode(dim begin, dim end, const float* values, const float* plain, std::byte* out, std::int32_t* columns,
+              float* kept, ErrorSums* sums) {
     if (!values) {
       task_.source.load(begin, end, values_.data());
       values = plain = values_.data();
@@ -89,10 +93,12 @@ class Strip {
         plain = plain_.data();
       }
     }
-    encode_values(begin, end, values, out);
+    encode_values(begin, end, values, out, columns, kept);
     for (dim r = begin; r < end; ++r) {
       const dim i = r - begin;
       task_.format.decode(task_.format, out + i * row_bytes_, cols_, decoded_.data());
+      for (dim k = i * task_.outliers.per_row; k < (i + 1) * task_.outliers.per_row; ++k)
+        decoded_[std::size_t(columns[k])] += f16_to_f32(f32_to_f16(kept[k]));
       if (task_.source.scaled()) {
         task_.source.unscaling(r, factors_.data());
         sums[i] = sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
@@ -104,11 +110,12 @@ class Strip {
   }
 
  private:
-  void encode_values(dim begin, dim end, const float* values, std::byte* out) {
+  void encode_values(dim begin, dim end, const float* values, std::byte* out, std::int32_t* columns, float* kept) {
     if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
       return task_.method.layer(
-          {values, end - begin, cols_, &task_.format, task_.importance, out, task_.state, task_.source.tensor().role},
+          {values, end - begin, cols_, &task_.format, task_.importance, out, task_.state, task_.source.tensor().role,
+           task_.outliers.per_row, columns, kept},
           task_.options);
     for (dim i = 0; i < end - begin; ++i)
       task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
@@ -133,6 +140,18 @@ dim TensorEncoder::working_bytes(const EncodeTask& task) {
   return (copies * rows + num_threads()) * cols * dim(sizeof(float));
 }
 
+void TensorEncoder::store_outliers(const EncodeTask& task, dim rows) {
+  const OutlierShape& shape = task.outliers;
+  const dim cols = task.source.cols(), lists = shape.per_row == 0 ? 0 : shape.whole_columns ? 1 : rows;
+  columns_stored_.resize(std::size_t(outlier_index_bytes(shape, rows, cols)));
+  store_columns(std::span(columns_).first(std::size_t(lists * shape.per_row)), cols, columns_stored_.data());
+  values_stored_.resize(kept_.size() * 2);
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    const std::uint16_t bits = f32_to_f16(kept_[i]);
+    std::memcpy(values_stored_.data() + 2 * i, &bits, sizeof bits);
+  }
+}
+
 void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums) {
   const dim rows = end - begin, cols = task.source.cols(), bytes = row_bytes(task.format, cols);
   PITH_CHECK(rows <= panel_rows(task) && fits(task.format, cols));
@@ -144,13 +163,18 @@ void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte
       plain = load(plain_, rows * cols, [&](float* to) { task.source.load_plain(begin, end, to); });
   }
   std::vector<ErrorSums> of_row(static_cast<std::size_t>(rows));
+  const dim apart = task.outliers.per_row;
+  columns_.assign(std::size_t(rows * apart), 0);
+  kept_.assign(std::size_t(rows * apart), 0.0f);
   const dim step = strip_rows(task);
   parallel_ranges(rows, task.state ? 16 : rows_for_a_thread(cols), [&](dim first, dim last) {
     Strip strip(task);
     for (dim r = first; r < last; r += step)
       strip.encode(begin + r, begin + std::min(last, r + step), values ? values + r * cols : nullptr,
-                   plain ? plain + r * cols : nullptr, out + r * bytes, of_row.data() + r);
+                   plain ? plain + r * cols : nullptr, out + r * bytes, columns_.data() + r * apart,
+                   kept_.data() + r * apart, of_row.data() + r);
   });
+  store_outliers(task, rows);
   for (const ErrorSums& row : of_row) {
     sums.source += row.source;
     sums.error += row.error;

@@ -17,6 +17,7 @@ struct EncodeTask {
   const Options& options;
   const float* importance = nullptr;  // (cols) or null
   const LayerState* state = nullptr;  // what the method made of the inputs, or null
+  OutlierShape outliers = {};         // that the method keeps apart
 };
 
 // Holds the buffers; one for a whole run.
@@ -30,6 +31,11 @@ class TensorEncoder {
   // Target rows [begin, end), at most panel_rows, into out (end - begin rows); adds to sums, row after row.
   // Error(input) when a source value is not finite, or is not any more after encoding.
   void encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums);
+  // Of the rows encoded last, as they are stored.
+  struct Outliers {
+    std::span<const std::byte> columns, values;
+  };
+  Outliers outliers() const { return {std::span(columns_stored_), std::span(values_stored_)}; }
 
  private:
   template <class Load>
@@ -39,6 +45,11 @@ class TensorEncoder {
     return into.as<float>();
   }
 
+  void store_outliers(const EncodeTask& task, dim rows);
+
+  std::vector<std::int32_t> columns_;  // (rows, outliers) of a panel
+  std::vector<float> kept_;
+  std::vector<std::byte> columns_stored_, values_stored_;
   // A whole panel, for transposed tensors only: others are read, encoded and measured a few rows at a time.
   Buffer values_;  // what is encoded
   Buffer plain_;   // the same without noise, where noise was added

@@ -58,12 +58,14 @@ void add_plan(Sha256& sha, const ExportPlan& plan) {
     add_number(sha, t.transpose);
     add_number(sha, dim(t.rows_from.size()));
     sha.update(std::as_bytes(std::span(t.rows_from)));
-    for (const Slot& slot : t.slots) {
+    add_number(sha, t.outliers.per_row);
+    add_number(sha, t.outliers.whole_columns);
+    t.for_slots([&](const Slot& slot) {
       add_text(sha, slot.name);
       add_number(sha, dim(slot.file));
       add_number(sha, slot.offset_bytes);
       add_number(sha, slot.size_bytes);
-    }
+    });
   }
 }
 

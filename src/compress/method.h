@@ -12,7 +12,7 @@
 #include "compress/input_stats.h"
 #include "core/options.h"
 #include "core/progress.h"
-#include "formats/format.h"
+#include "formats/sparse.h"
 #include "model/roles.h"
 
 namespace pith {
@@ -32,14 +32,20 @@ struct LayerTask {
   std::byte* out = nullptr;           // rows * row_bytes(*format, cols), to be filled
   const LayerState* state = nullptr;  // of `prepare`; null where nothing was measured: then it rounds to nearest
   Role role = Role::other;
+  // Where the method keeps `outliers` values of each row apart: (rows, outliers) each, to be filled: columns, ascending,
+  // and what is to be added to the decoded row there, as float16 holds it (keep_apart in quantize/outliers.h).
+  dim outliers = 0;
+  std::int32_t* outlier_columns = nullptr;
+  float* outlier_values = nullptr;
 };
 
-// One of the matrices that read the same input, for methods that scale its columns.
+// A matrix as a whole; of several that read the same input, for methods that scale its columns.
 struct ScaledMatrix {
   dim rows = 0, cols = 0;
   const Format* format = nullptr;                // the target's
   const InputStats* stats = nullptr;             // shared by some, or each its own (experts)
   std::function<void(dim row, float* to)> load;  // (cols); from any thread
+  dim outliers = 0;                              // of each row, kept apart
 };
 
 enum class Needs { nothing, moments };  // of the inputs: no statistics, or all of InputStats
@@ -54,6 +60,10 @@ struct Method {
   // Once per matrix (matrices of one format that read the same input share it); null where nothing is needed.
   std::unique_ptr<LayerState> (*prepare)(const InputStats& stats, const Format& format,
                                          const Options& options) = nullptr;
+  // The same once for each matrix, with its weights; null where `prepare` knows enough.
+  std::unique_ptr<LayerState> (*prepare_matrix)(const ScaledMatrix& matrix, const Options& options) = nullptr;
+  // How many values of a row of a linear layer are kept apart in float16; null: none.
+  OutlierShape (*outliers)(const Format& format, dim cols, const Options& options) = nullptr;
   // Called for different rows at the same time; what it does to a row must not depend on the others.
   void (*layer)(const LayerTask& task, const Options& options) = nullptr;
   // Before a block is rounded, for each input that some of its matrices read: positive factors for their columns, by

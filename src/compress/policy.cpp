@@ -59,6 +59,7 @@ const Format* same_grid(const ModelTensor& t, Container container) {
 // Where no format is asked for: values stay. Tables of lookups widen where the container has no grid for them.
 Wish unchanged(const ModelTensor& t, Container container) {
   const Format& from = *t.weight.format;
+  if (t.outliers) return {&f16_format(), "widened, with its outliers"};
   if (holds(container, from, t)) return {&from, "kept"};
   if (const Format* same = same_grid(t, container)) return {same, fmt::format("the grid of {}", from.name)};
   if (is_dense(from)) return {&f16_format(), ""};
@@ -111,8 +112,9 @@ TensorPlan plan_tensor(std::size_t index, const ModelTensor& t, const Recipe& re
                   .to = wish.format,
                   .wanted = wish.format,
                   .why = std::move(wish.why),
-                  .bytes_before = w.rows * row_bytes(*w.format, w.cols),
-                  .bytes_after = 0};
+                  .bytes_before = bytes_of(t),
+                  .bytes_after = 0,
+                  .outliers = {}};
   const std::string what = fmt::format("{} ({} x {})", t.name, w.rows, w.cols);
   if (!fits(*plan.to, w.cols)) {
     const auto* other = recipe.allow_fallback ? fitting(plan.to, w.cols) : nullptr;
@@ -162,10 +164,12 @@ void check_selections(const Model& model, const Recipe& recipe, Container contai
     if (!step.where.all()) check_selection(step.method, step.where, model, container);
 }
 
-void check_requantization(const std::vector<TensorPlan>& plans, const Recipe& recipe, const LoraAdapter* adapter) {
+void check_requantization(const Model& model, const std::vector<TensorPlan>& plans, const Recipe& recipe,
+                          const LoraAdapter* adapter) {
   if (recipe.allow_requantize) return;
   const auto exact = [&](const TensorPlan& p) {
-    return moves_exactly(*p.from, *p.to, p.cols) && !(adapter && adapter->adapts(p.source));
+    return moves_exactly(*p.from, *p.to, p.cols) && !model.tensors()[p.source].outliers &&
+           !(adapter && adapter->adapts(p.source));
   };
   Faults faults;
   for (const TensorPlan& p : plans)
@@ -200,7 +204,7 @@ std::vector<TensorPlan> choose_formats(const Model& model, const Recipe& recipe,
     throw Error(Blame::input, "formats",
                 fmt::format("{} tensors cannot be stored as asked: {}", misfits.list.size(), misfits.text()),
                 hint_for(recipe));
-  check_requantization(plans, recipe, adapter);
+  check_requantization(model, plans, recipe, adapter);
   return plans;
 }
 

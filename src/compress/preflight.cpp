@@ -21,7 +21,7 @@ constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its chec
 
 EncodeTask task_for(const SourceRows& rows, const ExportTensor& t, const Prepared& p) {
   const MethodStep& step = p.rounder_of(rows.tensor());
-  return {rows, *t.format, *step.method, step.options, p.importance.find(t.source), nullptr};
+  return {rows, *t.format, *step.method, step.options, p.importance.find(t.source), nullptr, t.outliers};
 }
 
 // Seconds a value takes on the way from one type to another, by encoding some rows of the tensor.
@@ -141,7 +141,7 @@ void join_plans(const Model& model, Prepared& p) {
   for (const ExportTensor& t : p.plan.tensors) {
     PITH_CHECK(t.source < p.plan_of.size() && p.plan_of[t.source] != Prepared::kNone);
     PITH_CHECK(p.plan_for(t).to == t.format);
-    for (const Slot& slot : t.slots) plans[p.plan_of[t.source]].bytes_after += slot.size_bytes;
+    t.for_slots([&](const Slot& slot) { plans[p.plan_of[t.source]].bytes_after += slot.size_bytes; });
   }
   for (std::size_t i = 0; i < plans.size(); ++i) {
     if (plans[i].bytes_after > 0) continue;
@@ -178,6 +178,28 @@ void order_for_calibration(const Model& model, const Recipe& recipe, Prepared& p
   });
 }
 
+// A budget counts the bytes of formats alone.
+void check_no_outliers(const Prepared& p) {
+  for (const MethodStep& step : p.rounders)
+    if (step.method->outliers)
+      throw input_error("budget", "expected a method that keeps no outliers apart beside a budget, got {}",
+                        step.method->name);
+}
+
+// How many values of each row the method keeps apart, by Model::tensors() index.
+std::vector<OutlierShape> choose_outliers(const Model& model, Prepared& p) {
+  std::vector<OutlierShape> out(model.tensors().size());
+  for (TensorPlan& plan : p.preflight.tensors) {
+    const ModelTensor& t = model.tensors()[plan.source];
+    if (!is_linear(t.role) || t.vector || t.part != Part::weight || is_dense(*plan.to)) continue;
+    const MethodStep& step = p.rounder_of(t);
+    if (!step.method->outliers) continue;
+    plan.outliers = out[plan.source] = step.method->outliers(*plan.to, plan.cols, step.options);
+    PITH_CHECK(0 <= plan.outliers.per_row && plan.outliers.per_row <= plan.cols);
+  }
+  return out;
+}
+
 }  // namespace
 
 const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
@@ -206,12 +228,12 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     throw input_error("true_sequential", "expected blocks to be calibrated on the compressed blocks before them, too");
   Prepared p;
   take_steps(recipe, p);
+  if (recipe.max_bytes) check_no_outliers(p);
   p.preflight.notes.assign(model.notes().begin(), model.notes().end());
   auto& plans = p.preflight.tensors;
   if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
   plans = choose_formats(model, recipe.max_bytes ? with_budget(model, recipe, container, target, p, progress) : recipe,
                          container, p.adapter_or_null());
-  if (recipe.target) check_target(*recipe.target, container, plans);
   check_dither(plans, recipe);
   p.calibration = recipe.calibration;
   if (needs_moments(recipe) && !p.calibration) p.calibration.emplace();
@@ -223,7 +245,9 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     format_of[plans[i].source] = plans[i].to;
     p.plan_of[plans[i].source] = i;
   }
-  p.plan = plan_export(model, container, format_of, target.filename().string());
+  constexpr dim kShardBytes = dim(5) << 30;
+  p.plan = plan_export(model, container, format_of, target.filename().string(), kShardBytes, choose_outliers(model, p));
+  if (recipe.target) check_target(*recipe.target, container, plans);
   order_for_calibration(model, recipe, p);
   join_plans(model, p);
   if (!p.scalers.empty())

@@ -29,13 +29,14 @@ SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither
 
 bool SourceRows::exact() const {
   return moves_exactly(*in_.weight.format, *out_.format, in_.weight.cols) && out_.add == 0 && !out_.transpose &&
-         !dithered_ && !adapter_ && !scales_;
+         !in_.outliers && out_.outliers.per_row == 0 && !dithered_ && !adapter_ && !scales_;
 }
 
 void SourceRows::decode(dim row, bool dither, float* values) const {
   const Encoded& w = in_.weight;
   const std::byte* encoded = w.data + row * source_row_bytes_;
   w.format->decode(*w.format, encoded, w.cols, values);
+  if (in_.outliers) add_row(*in_.outliers, row, values);
   if (dither) add_dither(*w.format, encoded, w.cols, seed_, row * w.cols, values);
   if (adapter_) adapter_->add(out_.source, row, values);
   if (scales_) scale(row, values);

@@ -51,6 +51,7 @@ std::string containers_of(const TargetProfile& target) {
 // "32 rows, not a multiple of 64"; empty when the rule is kept.
 std::string offence(const TargetRule& rule, const TensorPlan& plan) {
   if (is_dense(*plan.to)) return {};
+  if (plan.outliers.per_row > 0) return "outliers apart, which only pith reads";
   const int bits = plan.to->int_group.bits;
   if (bits > 0 && !rule.bits.empty() && std::find(rule.bits.begin(), rule.bits.end(), bits) == rule.bits.end())
     return fmt::format("{} bits, not {}", bits, fmt::join(rule.bits, " or "));

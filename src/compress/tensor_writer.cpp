@@ -41,12 +41,23 @@ dim encoded_bytes(const Prepared& p, const ExportTensor& t) {
   return plan.rows * row_bytes(*t.format, plan.cols);
 }
 
+// What is kept of a tensor for a resumed run: its rows, its outliers' columns, their values.
+struct Kept {
+  dim rows, columns, values;
+  dim total() const { return rows + columns + values; }
+};
+Kept kept_bytes(const Prepared& p, const ExportTensor& t) {
+  const TensorPlan& plan = p.plan_for(t);
+  return {encoded_bytes(p, t), outlier_index_bytes(t.outliers, plan.rows, plan.cols),
+          outlier_value_bytes(t.outliers, plan.rows)};
+}
+
 }  // namespace
 
 dim scratch_bytes(const Prepared& p) {
   dim bytes = 0;
   for (const ExportTensor& t : p.plan.tensors)
-    if (p.plan_for(t).layer >= 0) bytes += encoded_bytes(p, t);
+    if (p.plan_for(t).layer >= 0) bytes += kept_bytes(p, t).total();
   return bytes;
 }
 
@@ -56,7 +67,7 @@ TensorWriter::TensorWriter(const Model& model, const Recipe& recipe, const Prepa
   dim at = 0;
   for (const ExportTensor& t : prepared.plan.tensors) {
     scratch_at_.push_back(at);
-    if (prepared.plan_for(t).layer >= 0) at += encoded_bytes(prepared, t);
+    if (prepared.plan_for(t).layer >= 0) at += kept_bytes(prepared, t).total();
   }
   if (calibrator_) stage_.add_scratch(kScratch, at);
 }
@@ -108,10 +119,13 @@ bool TensorWriter::take_recorded(const Group& group, const std::string& piece) {
     const ExportTensor& t = prepared_.plan.tensors[i];
     const TensorPlan& plan = prepared_.plan_for(t);
     if (calibrator_ && group.layer >= 0) {
-      encoded_.reserve(encoded_bytes(prepared_, t));
-      const std::span rows(encoded_.data(), std::size_t(encoded_bytes(prepared_, t)));
-      stage_.read(kScratch, scratch_at_[i], rows);
-      calibrator_->take(t, 0, rows);
+      const Kept kept = kept_bytes(prepared_, t);
+      encoded_.reserve(kept.total());
+      const std::span all(encoded_.data(), std::size_t(kept.total()));
+      stage_.read(kScratch, scratch_at_[i], all);
+      calibrator_->take(t, 0, all.first(std::size_t(kept.rows)));
+      calibrator_->take_outliers(t, 0, all.subspan(std::size_t(kept.rows), std::size_t(kept.columns)),
+                                 all.last(std::size_t(kept.values)));
     }
     progress_.advance(plan.rows * plan.cols, plan.name);
   }
@@ -162,6 +176,18 @@ const LayerState* TensorWriter::state_of(const ExportTensor& t) {
   return state.get();
 }
 
+// What the method makes of one matrix and its inputs; null where it asks for no such thing.
+std::unique_ptr<LayerState> TensorWriter::matrix_state(const ExportTensor& t, const SourceRows& source) {
+  const MethodStep& step = prepared_.rounder_of(source.tensor());
+  if (!calibrator_ || !step.method->prepare_matrix || is_dense(*t.format) || source.exact()) return nullptr;
+  const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
+  if (!stats) return nullptr;
+  return step.method->prepare_matrix(
+      {source.rows(), source.cols(), t.format, stats,
+       [&](dim row, float* to) { source.load(row, row + 1, to); }, t.outliers.per_row},
+      step.options);
+}
+
 // Importance of inputs from a file, which were measured before they were divided.
 const float* TensorWriter::as_scaled(const float* given, const TensorScales* scales) {
   if (!scales || scales->cols.empty()) return given;
@@ -187,7 +213,9 @@ Written TensorWriter::write(std::size_t index) {
   enter_stage(t);
   const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
   const MethodStep& step = prepared_.rounder_of(source.tensor());
-  const EncodeTask task{source, *t.format, *step.method, step.options, importance_of(t), state_of(t)};
+  const std::unique_ptr<LayerState> own = matrix_state(t, source);
+  const EncodeTask task{source,         *t.format, *step.method, step.options, importance_of(t),
+                        own ? own.get() : state_of(t), t.outliers};
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
   if (task.state) out.note = task.state->note;
@@ -213,6 +241,24 @@ void TensorWriter::keep(const ExportTensor& t, dim begin, std::span<const std::b
   stage_.write(kScratch, scratch_at_[index] + begin * row_bytes(*t.format, prepared_.plan_for(t).cols), rows);
 }
 
+// The outliers of the rows that were encoded last; `take` came before.
+void TensorWriter::write_outliers(const ExportTensor& t, dim begin) {
+  const OutlierShape& shape = t.outliers;
+  if (shape.per_row == 0) return;
+  const TensorPlan& plan = prepared_.plan_for(t);
+  const auto [columns, values] = encoder_.outliers();
+  const dim columns_at = shape.whole_columns ? 0 : begin * shape.per_row * index_bytes(plan.cols);
+  const dim values_at = outlier_value_bytes(shape, begin);
+  stage_.write(file_of(*t.outlier_columns), t.outlier_columns->offset_bytes + columns_at, columns);
+  stage_.write(file_of(*t.outlier_values), t.outlier_values->offset_bytes + values_at, values);
+  if (!calibrator_ || plan.layer < 0) return;
+  calibrator_->take_outliers(t, begin, columns, values);
+  const Kept kept = kept_bytes(prepared_, t);
+  const dim base = scratch_at_[std::size_t(&t - prepared_.plan.tensors.data())] + kept.rows;
+  stage_.write(kScratch, base + columns_at, columns);
+  stage_.write(kScratch, base + kept.columns + values_at, values);
+}
+
 ErrorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& task) {
   const dim bytes = row_bytes(task.format, task.source.cols());
   ErrorSums sums;
@@ -222,11 +268,13 @@ ErrorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& ta
     const std::span rows(encoded_.data(), std::size_t((end - begin) * bytes));
     stage_.write(file_of(t.slots[0]), t.slots[0].offset_bytes + begin * bytes, rows);
     keep(t, begin, rows);
+    write_outliers(t, begin);
   });
   return sums;
 }
 
 ErrorSums TensorWriter::write_whole(const ExportTensor& t, const EncodeTask& task) {
+  PITH_CHECK(t.outliers.per_row == 0);  // containers that hold outliers store rows as they are encoded
   const dim rows = task.source.rows(), cols = task.source.cols(), bytes = row_bytes(task.format, cols);
   encoded_.reserve(rows * bytes);
   ErrorSums sums;

@@ -41,12 +41,14 @@ class TensorWriter {
   void record();
   Written write(std::size_t index);
   const LayerState* state_of(const ExportTensor& t);
+  std::unique_ptr<LayerState> matrix_state(const ExportTensor& t, const SourceRows& source);
   const float* importance_of(const ExportTensor& t);
   const float* as_scaled(const float* given, const TensorScales* scales);
   const TensorScales* scales_of(const ExportTensor& t) const;
   ErrorSums write_panels(const ExportTensor& t, const EncodeTask& task);
   ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task);
   void keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
+  void write_outliers(const ExportTensor& t, dim begin);
   void enter(dim layer);
   void enter_stage(const ExportTensor& t);
   void leave(dim layer);

@@ -27,13 +27,13 @@ void check_places(const std::filesystem::path& folder, const Model& source, cons
     const auto path = folder / plan.files[file].name;
     const auto check = [&](const auto& opened) {
       for (const ExportTensor& t : plan.tensors)
-        for (const Slot& slot : t.slots) {
-          if (slot.file != file) continue;
+        t.for_slots([&](const Slot& slot) {
+          if (slot.file != file) return;
           const auto* found = opened.find(slot.name);
           if (!found) throw unlike_plan(slot.name, "the tensor", "none of that name");
           const bool in_stack = plan.container == Container::gguf && source.tensors()[t.source].expert >= 0;
           check_slot(slot, in_stack, found->offset_bytes, found->size_bytes);
-        }
+        });
     };
     if (plan.container == Container::gguf)
       check(GgufFile(path));
@@ -50,7 +50,7 @@ void check_rows(const ModelTensor& t) {
   if (w.rows == 0) return;
   std::vector<float> row(static_cast<std::size_t>(w.cols));
   for (const dim r : {dim(0), w.rows / 2, w.rows - 1}) {
-    w.format->decode(*w.format, w.data + r * row_bytes(*w.format, w.cols), w.cols, row.data());
+    decode_row(t, r, row.data());
     const std::string fault = first_not_finite(row.data(), 1, w.cols, r);
     if (!fault.empty()) throw unlike_plan(t.name, "finite values", fault);
   }
@@ -62,6 +62,10 @@ void check_tensor(const ModelTensor* t, const ModelTensor& from, const ExportTen
   if (w.rows != from.weight.rows || w.cols != from.weight.cols || w.format != planned.format)
     throw unlike_plan(t->name, fmt::format("{} ({} x {})", planned.format->name, from.weight.rows, from.weight.cols),
                       fmt::format("{} ({} x {})", w.format->name, w.rows, w.cols));
+  const OutlierShape found = t->outliers ? OutlierShape{t->outliers->values.cols, t->outliers->shared} : OutlierShape();
+  if (found.per_row != planned.outliers.per_row || (found.whole_columns != planned.outliers.whole_columns && w.rows > 1))
+    throw unlike_plan(t->name, fmt::format("{} outliers a row", planned.outliers.per_row),
+                      fmt::format("{}", found.per_row));
   check_rows(*t);
 }
 

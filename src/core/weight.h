@@ -21,14 +21,15 @@ struct Encoded {
   Buffer owned;
 };
 
-enum class SparseLayout { bitmask, two_of_four };
+enum class SparseLayout { bitmask, two_of_four, listed };
 
 // A matrix (rows, cols) of which only the kept values are stored; layouts: formats/sparse.h. Ownership as above.
 struct Sparse {
   SparseLayout layout = SparseLayout::bitmask;
   dim rows = 0;
   dim cols = 0;
-  Encoded values;                            // bitmask: (1, kept); two_of_four: (rows, cols / 2)
+  bool shared = false;                       // listed: all rows keep the same columns
+  Encoded values;                            // bitmask: (1, kept); two_of_four: (rows, cols / 2); listed: (rows, kept)
   const std::byte* positions = nullptr;      // of the kept values in each row
   const std::int64_t* row_starts = nullptr;  // bitmask: where each row's values begin, and their number: (rows + 1)
   Buffer owned;

@@ -1,9 +1,11 @@
 #include "formats/sparse.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "core/error.h"
+#include "formats/block_codec.h"
 
 namespace pith {
 
@@ -55,14 +57,18 @@ void spread_two_of_four(const Sparse& s, dim row, float* out) {
   }
 }
 
+const std::byte* columns_of(const Sparse& s, dim row) {
+  return s.positions + (s.shared ? 0 : row * s.values.cols * index_bytes(s.cols));
+}
+
 void decode_part(const Encoded& e, dim row, float* out) {
   e.format->decode(*e.format, e.data + row * row_bytes(*e.format, e.cols), e.cols, out);
 }
 void decode_part(const Sparse& s, dim row, float* out) {
-  if (s.layout == SparseLayout::bitmask)
-    spread_bitmask(s, row, out);
-  else
-    spread_two_of_four(s, row, out);
+  if (s.layout == SparseLayout::bitmask) return spread_bitmask(s, row, out);
+  if (s.layout == SparseLayout::two_of_four) return spread_two_of_four(s, row, out);
+  std::fill_n(out, s.cols, 0.0f);
+  add_row(s, row, out);
 }
 
 void decode_sum(const Sum& sum, dim row, dim cols, float* out, float* scratch) {
@@ -71,6 +77,11 @@ void decode_sum(const Sum& sum, dim row, dim cols, float* out, float* scratch) {
   };
   decode(sum.parts.front(), out);
   for (std::size_t i = 1; i < sum.parts.size(); ++i) {
+    const auto* sparse = std::get_if<Sparse>(&sum.parts[i]);
+    if (sparse && sparse->layout == SparseLayout::listed) {
+      add_row(*sparse, row, out);
+      continue;
+    }
     PITH_CHECK(scratch);
     decode(sum.parts[i], scratch);
     for (dim c = 0; c < cols; ++c) out[c] += scratch[c];
@@ -138,7 +149,70 @@ void check_two_of_four(const Sparse& s, std::string_view where) {
     }
 }
 
+void check_listed(const Sparse& s, std::string_view where) {
+  const dim kept = s.values.cols;
+  if (s.values.format != &f16_format() || s.values.rows != s.rows || kept < 1 || kept > s.cols)
+    throw input_error(where, "expected 1 to {} values in f16 for each of {} rows, got ({}, {})", s.cols, s.rows,
+                      s.values.rows, kept);
+  for (dim r = 0; r < (s.shared ? 1 : s.rows); ++r) {
+    dim before = -1;
+    for (dim i = 0; i < kept; ++i) {
+      const dim column = column_at(columns_of(s, r), s.cols, i);
+      if (column <= before || column >= s.cols)
+        throw input_error(where, "expected ascending columns below {} in row {}, got {} after {}", s.cols, r, column,
+                          before);
+      before = column;
+    }
+  }
+}
+
 }  // namespace
+
+dim index_bytes(dim cols) { return cols <= 32768 ? 2 : 4; }
+
+dim outlier_index_bytes(const OutlierShape& shape, dim rows, dim cols) {
+  return shape.per_row * (shape.whole_columns ? 1 : rows) * index_bytes(cols);
+}
+
+dim column_at(const std::byte* indices, dim cols, dim i) {
+  if (index_bytes(cols) == 2) {
+    std::int16_t column;
+    std::memcpy(&column, indices + 2 * i, sizeof column);
+    return column;
+  }
+  std::int32_t column;
+  std::memcpy(&column, indices + 4 * i, sizeof column);
+  return column;
+}
+
+void store_columns(std::span<const std::int32_t> columns, dim cols, std::byte* out) {
+  for (const std::int32_t column : columns) {
+    const auto narrow = std::int16_t(column);
+    if (index_bytes(cols) == 2)
+      std::memcpy(out, &narrow, sizeof narrow);
+    else
+      std::memcpy(out, &column, sizeof column);
+    out += index_bytes(cols);
+  }
+}
+
+Sparse listed_view(const OutlierShape& shape, dim rows, dim cols, const std::byte* indices, const std::byte* values) {
+  Sparse s = sparse_of(SparseLayout::listed, rows, cols, f16_format());
+  s.shared = shape.whole_columns;
+  s.positions = indices;
+  s.values.rows = rows;
+  s.values.cols = shape.per_row;
+  s.values.data = values;
+  return s;
+}
+
+void add_row(const Sparse& s, dim row, float* out) {
+  PITH_CHECK(s.layout == SparseLayout::listed);
+  const dim kept = s.values.cols;
+  const std::byte* columns = columns_of(s, row);
+  const std::byte* values = s.values.data + row * kept * 2;
+  for (dim i = 0; i < kept; ++i) out[column_at(columns, s.cols, i)] += load_f16(values + 2 * i);
+}
 
 Sparse make_bitmask(const float* dense, dim rows, dim cols, const Format& values) {
   if (values.block != 1) throw input_error("sparse values", "expected f32, f16 or bf16, got {}", values.name);
@@ -196,13 +270,14 @@ Sparse make_two_of_four(const float* dense, dim rows, dim cols, const Format& va
 }
 
 void check_sparse(const Sparse& sparse, std::string_view where) {
-  if (sparse.layout == SparseLayout::bitmask)
-    check_bitmask(sparse, where);
-  else
-    check_two_of_four(sparse, where);
+  if (sparse.layout == SparseLayout::bitmask) return check_bitmask(sparse, where);
+  if (sparse.layout == SparseLayout::two_of_four) return check_two_of_four(sparse, where);
+  check_listed(sparse, where);
 }
 
 SparseSizes sparse_sizes(const Sparse& s) {
+  if (s.layout == SparseLayout::listed)
+    return {outlier_index_bytes({s.values.cols, s.shared}, s.rows, s.cols), 0, encoded_bytes(s.values)};
   const dim starts = s.layout == SparseLayout::bitmask ? (s.rows + 1) * dim(sizeof(std::int64_t)) : 0;
   return {s.rows * position_bytes(s.cols), starts, encoded_bytes(s.values)};
 }

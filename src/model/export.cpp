@@ -121,6 +121,13 @@ class Collector {
 
 bool is_dense_format(const Format& f) { return &f == &f32_format() || &f == &f16_format() || &f == &bf16_format(); }
 
+std::string module_name(std::string_view weight) {
+  constexpr std::string_view kWeight = ".weight";
+  if (!weight.ends_with(kWeight))
+    throw input_error(weight, "expected a name that ends with {} for a packed layer", kWeight);
+  return std::string(weight.substr(0, weight.size() - kWeight.size()));
+}
+
 std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours) {
   std::vector<dim> from(static_cast<std::size_t>(heads * head_dim));
   const dim half = head_dim / 2;
@@ -186,7 +193,7 @@ namespace {
 constexpr std::pair<std::string_view, Container> kContainers[] = {
     {"gguf", Container::gguf}, {"hf", Container::hf},   {"compressed-tensors", Container::hf},
     {"gptq", Container::gptq}, {"awq", Container::awq}, {"bnb", Container::bnb},
-    {"mlx", Container::mlx},
+    {"mlx", Container::mlx},   {"pith", Container::pith},
 };
 }  // namespace
 
@@ -205,14 +212,28 @@ Container container_or_throw(std::string_view name) {
   throw input_error("container", "expected one of {}; got '{}'", names, name);
 }
 
+static void give_outliers(Container container, const OutlierShape& shape, Outgoing& out) {
+  if (shape.per_row == 0) return;
+  const bool holds = container == Container::pith || (container == Container::gguf && out.expert < 0);
+  if (!holds || !std::string_view(out.name).ends_with(".weight"))
+    throw Error(Blame::input, printable(out.name),
+                fmt::format("expected a container that keeps outliers apart, got {}{}", container_name(container),
+                            out.expert < 0 ? "" : " with experts"),
+                "use --to pith");
+  out.tensor.outliers = shape;
+}
+
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
-                                       std::span<const Format* const> format_of) {
+                                       std::span<const Format* const> format_of,
+                                       std::span<const OutlierShape> outliers_of) {
   PITH_CHECK(format_of.size() == model.tensors().size());
+  PITH_CHECK(outliers_of.empty() || outliers_of.size() == format_of.size());
   const Collector collector(model, container);
   std::vector<Outgoing> literals, sourced;
   for (std::size_t i = 0; i < format_of.size(); ++i) {
     if (!format_of[i]) continue;
     Outgoing out = collector.take(i, format_of[i]);
+    if (!outliers_of.empty()) give_outliers(container, outliers_of[i], out);
     (out.literal.empty() ? sourced : literals).push_back(std::move(out));
   }
   if (container == Container::gguf && !model.is_gguf()) add_rope_factors(model, literals);
@@ -227,10 +248,10 @@ dim ExportPlan::total_bytes() const {
 }
 
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
-                       std::string_view target_name, dim max_shard_bytes) {
+                       std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of) {
   ExportPlan plan;
   plan.container = container;
-  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of);
+  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of);
   if (container == Container::gguf)
     plan_gguf(model, tensors, target_name, plan);
   else

@@ -2,17 +2,19 @@
 // files. Everything is known before any weight is touched, so bytes are predicted exactly.
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "formats/sparse.h"
 #include "model/model.h"
 
 namespace pith {
 
 // A GGUF file; or a Hugging Face folder whose packed layers are laid out as compressed-tensors (hf), GPTQ, AWQ,
-// bitsandbytes or MLX store them (model/exchange/).
-enum class Container { gguf, hf, gptq, awq, bnb, mlx };
+// bitsandbytes or MLX store them (model/exchange/), or as pith encodes them, in any format.
+enum class Container { gguf, hf, gptq, awq, bnb, mlx, pith };
 
 struct Layout;  // model/exchange/layout.h
 
@@ -33,6 +35,14 @@ struct ExportTensor {
   bool transpose = false;
   const Layout* layout = nullptr;  // of a packed layer in a Hugging Face folder; null: rows as they are encoded
   std::vector<Slot> slots;         // one, or a packed layer's parts
+  OutlierShape outliers = {};      // kept apart, rows in the target's order
+  std::optional<Slot> outlier_columns = {}, outlier_values = {};
+  template <class Each>
+  void for_slots(const Each& each) const {  // all of them
+    for (const Slot& slot : slots) each(slot);
+    if (outlier_columns) each(*outlier_columns);
+    if (outlier_values) each(*outlier_values);
+  }
 };
 
 struct ExportFile {
@@ -58,9 +68,11 @@ struct ExportPlan {
 
 // format_of[i]: the format for model.tensors()[i] (null: leave this tensor out). Vectors are f32 in GGUF whatever is
 // asked. Error(input) when the container cannot hold a choice (an int group in GGUF, a k-quant in a Hugging Face
-// folder, a tensor that the family's table does not know in the other container).
+// folder, a tensor that the family's table does not know in the other container). outliers_of: as long, or empty; only
+// GGUF and pith's own folders hold outliers, since other readers of folders would overlook them.
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
-                       std::string_view target_name, dim max_shard_bytes = dim(5) << 30);
+                       std::string_view target_name, dim max_shard_bytes = dim(5) << 30,
+                       std::span<const OutlierShape> outliers_of = {});
 
 // Whether the container stores this tensor in this format: empty, or what it expects instead.
 std::string misfit(Container container, const Format& format, const ModelTensor& t);

@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "core/error.h"
-#include "formats/format.h"
+#include "formats/sparse.h"
 #include "model/model_impl.h"
 #include "model/open/hf_folder.h"
 
@@ -92,6 +92,17 @@ dim Model::file_bytes() const {
   dim bytes = 0;
   impl_->for_maps([&](const MappedFile& map) { bytes += map.size_bytes(); });
   return bytes;
+}
+
+void decode_row(const ModelTensor& t, dim row, float* out) {
+  const Encoded& w = t.weight;
+  w.format->decode(*w.format, w.data + row * row_bytes(*w.format, w.cols), w.cols, out);
+  if (t.outliers) add_row(*t.outliers, row, out);
+}
+
+dim bytes_of(const ModelTensor& t) {
+  return t.weight.rows * row_bytes(*t.weight.format, t.weight.cols) +
+         (t.outliers ? sparse_sizes(*t.outliers).total() : 0);
 }
 
 }  // namespace pith

@@ -28,9 +28,14 @@ struct ModelTensor {
   dim layer = -1;   // -1: outside the blocks
   dim expert = -1;  // one expert's slice of a stacked tensor
   Encoded weight;
+  std::optional<Sparse> outliers;  // to be added to `weight`
   bool vector = false;     // stored with at most one dimension
   std::vector<dim> shape;  // as stored, slowest dimension first; weight has the product of all but the last as rows
 };
+
+// Row `row` of a tensor, (cols), outliers added.
+void decode_row(const ModelTensor& t, dim row, float* out);
+dim bytes_of(const ModelTensor& t);  // outliers included
 
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {

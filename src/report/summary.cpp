@@ -1,4 +1,6 @@
 // Counting, for inspect.h.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "formats/format.h"
@@ -11,8 +13,10 @@ namespace {
 void add(ModelSummary& summary, const ModelTensor& tensor) {
   const Encoded& w = tensor.weight;
   const dim parameters = w.rows * w.cols;
-  const dim bytes = w.format ? w.rows * row_bytes(*w.format, w.cols) : 0;
-  const std::string format(w.format ? w.format->name : "unknown");
+  const dim bytes = w.format ? bytes_of(tensor) : 0;
+  std::string format(w.format ? w.format->name : "unknown");
+  if (tensor.outliers)
+    format += fmt::format(" + {} {}", tensor.outliers->values.cols, tensor.outliers->shared ? "columns" : "a row");
   const auto same = [&](const TensorGroup& g) {
     return g.role == tensor.role && g.part == tensor.part && g.rows == w.rows && g.cols == w.cols && g.format == format;
   };

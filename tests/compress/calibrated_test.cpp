@@ -77,6 +77,8 @@ TEST(Calibrated, ResumedRunGivesTheSameBytes) {
   const auto source = write_model(temp.path / "in", {.layers = 3, .dtype = "BF16"});
   resume(temp.path, source, calibrated("q4_0", "gptq"), "gptq.gguf");
   resume(temp.path, source, calibrated("int4_g32", "gptq"), "gptq");
+  resume(temp.path, source, calibrated("q4_0", "owq"), "owq.gguf");
+  resume(temp.path, source, calibrated("q4_0", "squeezellm"), "squeezellm.gguf");
   resume(temp.path, source, calibrated("q4_0", "awq"), "awq.gguf");
   resume(temp.path, source, calibrated("int4_g32", "awq+gptq"), "both");  // norms in bf16
   Recipe sequential = calibrated("q4_0", "awq+gptq");

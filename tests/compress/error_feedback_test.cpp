@@ -5,66 +5,11 @@
 #include <cmath>
 #include <vector>
 
-#include "core/rng.h"
+#include "tests/compress/feedback_support.h"
 
-namespace pith {
+namespace pith::test {
 
 namespace {
-
-std::vector<float> normals(dim count, std::uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> x(static_cast<std::size_t>(count));
-  for (float& v : x) v = float(rng.normal());
-  return x;
-}
-
-// Inputs whose columns are mixtures of a few others: (rows, n).
-std::vector<float> correlated_inputs(dim rows, dim n, std::uint64_t seed) {
-  const dim sources = n / 4;
-  const auto z = normals(rows * sources, seed), mix = normals(sources * n, seed + 1), own = normals(rows * n, seed + 2);
-  std::vector<float> x(static_cast<std::size_t>(rows * n));
-  for (dim r = 0; r < rows; ++r)
-    for (dim c = 0; c < n; ++c) {
-      float sum = 0.3f * own[std::size_t(r * n + c)];
-      for (dim s = 0; s < sources; ++s) sum += z[std::size_t(r * sources + s)] * mix[std::size_t(s * n + c)];
-      x[std::size_t(r * n + c)] = sum;
-    }
-  return x;
-}
-
-std::vector<double> moments(const std::vector<float>& x, dim n) {
-  std::vector<double> h(static_cast<std::size_t>(n * n));
-  const dim rows = dim(x.size()) / n;
-  for (dim r = 0; r < rows; ++r)
-    for (dim i = 0; i < n; ++i)
-      for (dim j = 0; j < n; ++j)
-        h[std::size_t(i * n + j)] +=
-            double(x[std::size_t(r * n + i)]) * double(x[std::size_t(r * n + j)]) / double(rows);
-  return h;
-}
-
-SecondMoment moment_of(const std::vector<float>& x, dim n) {
-  SecondMoment m(n);
-  m.add(x.data(), dim(x.size()) / n);
-  return m;
-}
-
-std::vector<float> decoded(const Format& f, const std::vector<std::byte>& bytes, dim rows, dim n) {
-  std::vector<float> out(static_cast<std::size_t>(rows * n));
-  for (dim r = 0; r < rows; ++r) f.decode(f, bytes.data() + r * row_bytes(f, n), n, out.data() + r * n);
-  return out;
-}
-
-// Sum over rows of (w - w') h (w - w')^T.
-double damage(const std::vector<float>& w, const std::vector<float>& q, const std::vector<double>& h, dim n) {
-  double sum = 0;
-  for (dim r = 0; r < dim(w.size()) / n; ++r)
-    for (dim i = 0; i < n; ++i)
-      for (dim j = 0; j < n; ++j)
-        sum += double(w[std::size_t(r * n + i)] - q[std::size_t(r * n + i)]) * h[std::size_t(i * n + j)] *
-               double(w[std::size_t(r * n + j)] - q[std::size_t(r * n + j)]);
-  return sum;
-}
 
 // GPTQ as its paper states it, in double, column by column with an explicit inverse that is reduced by one row and
 // column after each: the specification. Ranges are fitted first, to the weights as they are.
@@ -214,4 +159,4 @@ TEST(ErrorFeedback, SingularInputsRaiseTheDampingAndStayFinite) {
   for (const float v : rounded(format_or_throw("q4_0"), w, moment_of(silent, n), n, {})) ASSERT_TRUE(std::isfinite(v));
 }
 
-}  // namespace pith
+}  // namespace pith::test

@@ -116,6 +116,48 @@ TEST(Sparse, SumsAdd) {
   EXPECT_EQ(weight_bytes(w), 6 + 48 + 32 + 4 + 16);
 }
 
+TEST(Sparse, ListedByHand) {
+  // Row 0: 3 at column 1, -1 at column 4; row 1: 2 at column 0, 0.5 at column 2.
+  const std::int16_t columns[4] = {1, 4, 0, 2};
+  const std::uint16_t halves[4] = {0x4200, 0xbc00, 0x4000, 0x3800};
+  const auto bytes = [](const auto* p) { return reinterpret_cast<const std::byte*>(p); };
+  const auto view = [&] { return listed_view({2, false}, 2, 5, bytes(columns), bytes(halves)); };
+  EXPECT_NO_THROW(check_sparse(view(), "w"));
+  EXPECT_EQ(dense_of(Weight(view())), (std::vector<float>{0, 3, 0, 0, -1, 2, 0, 0.5f, 0, 0}));
+  EXPECT_EQ(sparse_sizes(view()).total(), 8 + 8);
+  // All rows with the columns of the first.
+  const Sparse shared = listed_view({2, true}, 2, 5, bytes(columns), bytes(halves));
+  EXPECT_EQ(sparse_sizes(shared).total(), 4 + 8);
+  Sum sum;
+  const std::vector<float> base = {1, 1, 1, 1, 1, 2, 2, 2, 2, 2};
+  sum.parts.emplace_back(make_bitmask(base.data(), 2, 5, f32_format()));
+  sum.parts.emplace_back(listed_view({2, true}, 2, 5, bytes(columns), bytes(halves)));
+  EXPECT_EQ(dense_of(Weight(std::move(sum))), (std::vector<float>{1, 4, 1, 1, 0, 2, 4, 2, 2, 2.5f}));
+}
+
+TEST(Sparse, ManyColumnsTakeWideNumbers) {
+  const std::int32_t columns[2] = {32768, 69999};
+  std::byte stored[8];
+  store_columns(columns, 70000, stored);
+  EXPECT_EQ(std::to_integer<int>(stored[1]), 0x80);  // 0x00008000
+  EXPECT_EQ(column_at(stored, 70000, 1), 69999);
+  EXPECT_EQ(outlier_index_bytes({2, false}, 3, 70000), 24);
+  EXPECT_EQ(outlier_index_bytes({2, false}, 3, 32768), 12);
+  store_columns(std::vector<std::int32_t>{32767}, 32768, stored);
+  EXPECT_EQ(std::to_integer<int>(stored[0]), 0xff);
+  EXPECT_EQ(std::to_integer<int>(stored[1]), 0x7f);
+}
+
+TEST(Sparse, ListsOutOfOrderOrRangeAreRefused) {
+  const std::uint16_t halves[4] = {};
+  const std::vector<std::vector<std::int16_t>> bad = {{1, 1, 0, 1}, {2, 1, 0, 1}, {0, 1, 0, 5}, {-1, 1, 0, 1}};
+  for (const auto& columns : bad)
+    EXPECT_THROW(check_sparse(listed_view({2, false}, 2, 5, reinterpret_cast<const std::byte*>(columns.data()),
+                                          reinterpret_cast<const std::byte*>(halves)),
+                              "w"),
+                 Error);
+}
+
 TEST(Sparse, UnsuitableInputIsRefused) {
   const std::vector<float> x = {1, 2, 3, 0, 0, 0, 0, 0};
   EXPECT_THROW(make_two_of_four(x.data(), 1, 8, f16_format()), Error);

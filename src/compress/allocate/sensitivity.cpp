@@ -25,8 +25,7 @@ Role read_by(const Model& model, const ModelTensor& t) {
 
 std::vector<float> source_row(const ModelTensor& t, dim row) {
   std::vector<float> values(std::size_t(t.weight.cols));
-  const Format& f = *t.weight.format;
-  f.decode(f, t.weight.data + row * row_bytes(f, t.weight.cols), t.weight.cols, values.data());
+  decode_row(t, row, values.data());
   return values;
 }
 

@@ -22,6 +22,23 @@ std::vector<dim> times(std::vector<dim> lengths, dim factor) {
   return lengths;
 }
 
+Sparse owned_outliers(const OutlierShape& shape, dim rows, dim cols) {
+  Sparse s = listed_view(shape, rows, cols, nullptr, nullptr);
+  s.owned = Buffer(outlier_index_bytes(shape, rows, cols));
+  s.values.owned = Buffer(outlier_value_bytes(shape, rows));
+  s.positions = s.owned.data();
+  s.values.data = s.values.owned.data();
+  return s;
+}
+
+// Rows [begin, ...) of the target into their places among the source's.
+void put_rows(const ExportTensor& t, dim begin, dim bytes, std::span<const std::byte> rows, std::byte* out) {
+  for (dim r = 0; r < dim(rows.size()) / bytes; ++r) {
+    const dim target = begin + r, source = t.rows_from.empty() ? target : t.rows_from[std::size_t(target)];
+    std::memcpy(out + source * bytes, rows.data() + r * bytes, std::size_t(bytes));
+  }
+}
+
 Network with_blocks(const Model& model, std::span<const Block> blocks) {
   Network network = Network::of(model);
   network.blocks = blocks;
@@ -88,8 +105,16 @@ Encoded& Calibrator::compressed(const ExportTensor& t) {
     weight.cols = source.cols;
     weight.owned = Buffer(weight.rows * row_bytes(*t.format, weight.cols));
     weight.data = weight.owned.data();
-    at->second = std::move(weight);
+    if (t.outliers.per_row == 0) {
+      at->second = std::move(weight);
+    } else {
+      Sum sum;
+      sum.parts.emplace_back(std::move(weight));
+      sum.parts.emplace_back(owned_outliers(t.outliers, source.rows, source.cols));
+      at->second = std::move(sum);
+    }
   }
+  if (auto* sum = std::get_if<Sum>(&at->second)) return std::get<Encoded>(sum->parts[0]);
   return std::get<Encoded>(at->second);
 }
 
@@ -122,10 +147,19 @@ void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byt
     return;
   Encoded& weight = compressed(t);
   const dim bytes = row_bytes(*t.format, weight.cols);
-  for (dim r = 0; r < dim(rows.size()) / bytes; ++r) {
-    const dim target = begin + r, source = t.rows_from.empty() ? target : t.rows_from[std::size_t(target)];
-    std::memcpy(weight.owned.data() + source * bytes, rows.data() + r * bytes, std::size_t(bytes));
-  }
+  put_rows(t, begin, bytes, rows, weight.owned.data());
+}
+
+void Calibrator::take_outliers(const ExportTensor& t, dim begin, std::span<const std::byte> columns,
+                               std::span<const std::byte> values) {
+  const auto at = taken_.find(t.source);
+  if (at == taken_.end() || t.outliers.per_row == 0) return;
+  Sparse& s = std::get<Sparse>(std::get<Sum>(at->second).parts[1]);
+  if (s.shared)
+    std::memcpy(s.owned.data(), columns.data(), columns.size());
+  else
+    put_rows(t, begin, t.outliers.per_row * index_bytes(s.cols), columns, s.owned.data());
+  put_rows(t, begin, t.outliers.per_row * 2, values, s.values.owned.data());
 }
 
 Block& Calibrator::with_taken(dim layer) {

@@ -35,6 +35,9 @@ class Calibrator {
   // Rows [begin, ...) of a block's tensor as they were written; the tensor's rows are those of the target. Norms and
   // biases, too.
   void take(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
+  // The outliers of the same rows; before them, the rows.
+  void take_outliers(const ExportTensor& t, dim begin, std::span<const std::byte> columns,
+                     std::span<const std::byte> values);
   // Runs `layer` as it is now, with the weights that were taken, and forgets them.
   void advance(dim layer, Progress& progress);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "compress/quantize/outliers.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "kernels/gemm.h"
@@ -17,10 +18,17 @@ namespace {
 constexpr dim kGroup = kGemmWidth;
 constexpr dim kShared = 8;  // values that share codes in the formats that have such
 
-std::vector<dim> order_of(const SecondMoment& h, bool act_order) {
+std::vector<dim> order_of(const SecondMoment& h, const FeedbackOptions& options) {
   std::vector<dim> order(std::size_t(h.size()));
   std::iota(order.begin(), order.end(), 0);
-  if (act_order) std::stable_sort(order.begin(), order.end(), [&](dim a, dim b) { return h.at(a, a) > h.at(b, b); });
+  if (options.act_order)
+    std::stable_sort(order.begin(), order.end(), [&](dim a, dim b) { return h.at(a, a) > h.at(b, b); });
+  if (options.last.empty()) return order;
+  std::vector<bool> is_last(order.size());
+  for (const std::int32_t c : options.last) is_last[std::size_t(c)] = true;
+  std::erase_if(order, [&](dim c) { return is_last[std::size_t(c)]; });
+  order.insert(order.end(), options.last.begin(), options.last.end());
+  PITH_CHECK(dim(order.size()) == h.size());
   return order;
 }
 
@@ -80,7 +88,7 @@ void take_coefficients(const double* r, Feedback& f) {
 std::unique_ptr<Feedback> make_feedback(const SecondMoment& moment, const FeedbackOptions& options) {
   auto f = std::make_unique<Feedback>();
   const dim n = f->n = moment.size();
-  f->order = order_of(moment, options.act_order);
+  f->order = order_of(moment, options);
   f->permuted = !std::is_sorted(f->order.begin(), f->order.end());
   Buffer r(n * n * dim(sizeof(double)));
   const double used = factor(moment, f->order, options.damping, r.as<double>());
@@ -111,9 +119,13 @@ class Walk {
         block_(format_.block > 0 ? format_.block : task.cols),
         block_bytes_(format_.block > 0 ? format_.block_bytes : row_bytes(format_, task.cols)),
         error_(std::size_t(task.rows * task.cols)),
-        moved_(std::size_t(task.rows * std::max(kGroup, block_ + kGroup))) {}
+        moved_(std::size_t(task.rows * std::max(kGroup, block_ + kGroup))),
+        fitted_(std::size_t(block_)),
+        fitted_weights_(std::size_t(block_)) {}
 
   void run() {
+    PITH_CHECK(format_.joint == 1 || task_.outliers == 0);
+    find_apart();
     if (format_.joint > 1)
       for (dim begin = 0; begin < n_; begin += block_) shared_codes(begin);
     else if (f_.permuted || block_ % kGroup != 0)
@@ -123,6 +135,25 @@ class Walk {
   }
 
  private:
+  // apart_[row * n + column]: one more than the place among the row's outliers, 0 for all other values.
+  void find_apart() {
+    if (task_.outliers == 0) return;
+    apart_.assign(std::size_t(task_.rows * n_), 0);
+    for (dim r = 0; r < task_.rows; ++r)
+      for (dim i = 0; i < task_.outliers; ++i)
+        apart_[std::size_t(r * n_ + task_.outlier_columns[r * task_.outliers + i])] = std::int32_t(i + 1);
+  }
+
+  // Rounds t, or keeps it apart; what it decodes to.
+  float put(dim row, dim column, float t) {
+    const float coded = format_.put(format_, block_of(row, column), block_, column % block_, t);
+    const std::int32_t place = apart_.empty() ? 0 : apart_[std::size_t(row * n_ + column)];
+    if (place == 0) return coded;
+    const float added = as_stored_apart(t - coded);
+    task_.outlier_values[row * task_.outliers + place - 1] = added;
+    return coded + added;
+  }
+
   const float* weights(dim row) const { return task_.source + row * n_; }
   std::byte* block_of(dim row, dim column) const {
     return task_.out + row * row_bytes(format_, n_) + column / block_ * block_bytes_;
@@ -159,12 +190,23 @@ class Walk {
         const float w = weights(r)[column];
         float t = w + moved[k - first];
         for (dim j = depth; j < k; ++j) t += error[j] * coefficients[j * kGroup + k - first];
-        error[k] = w - format_.put(format_, block_of(r, column), block_, column % block_, t);
+        error[k] = w - put(r, column, t);
       }
     }
   }
 
   void fit(dim row, dim begin, const float* values, const float* importance) {
+    const bool some = !apart_.empty() && std::any_of(apart_.begin() + row * n_ + begin,
+                                                     apart_.begin() + row * n_ + begin + block_,
+                                                     [](std::int32_t place) { return place > 0; });
+    if (some) {
+      std::copy_n(values, block_, fitted_.begin());
+      std::copy_n(importance, block_, fitted_weights_.begin());
+      fill_gaps(std::span(apart_).subspan(std::size_t(row * n_ + begin), std::size_t(block_)), fitted_,
+                fitted_weights_);
+      values = fitted_.data();
+      importance = fitted_weights_.data();
+    }
     format_.fit(format_, values, importance, block_, search_, block_of(row, begin));
   }
 
@@ -247,6 +289,8 @@ class Walk {
   std::vector<float> error_;  // (rows, n) by place: w - w'
   std::vector<float> moved_;
   std::vector<float> whole_;  // a block's values
+  std::vector<std::int32_t> apart_;            // empty where nothing is kept apart
+  std::vector<float> fitted_, fitted_weights_;  // of a block
 };
 
 }  // namespace
@@ -256,15 +300,29 @@ void round_with_feedback(const Feedback& feedback, const LayerTask& task, const 
   Walk(feedback, task, search).run();
 }
 
+// The values of a row, outliers added, and for each column one more than its place among them.
+static void decode_apart(const LayerTask& task, dim row, std::vector<float>& now, std::vector<std::int32_t>& apart) {
+  const Format& f = *task.format;
+  f.decode(f, task.out + row * row_bytes(f, task.cols), task.cols, now.data());
+  std::fill(apart.begin(), apart.end(), 0);
+  for (dim i = 0; i < task.outliers; ++i) {
+    const auto column = std::size_t(task.outlier_columns[row * task.outliers + i]);
+    now[column] += task.outlier_values[row * task.outliers + i];
+    apart[column] = std::int32_t(i + 1);
+  }
+}
+
 void polish(const Feedback& f, const LayerTask& task, int sweeps) {
+  if (sweeps == 0) return;
   const Format& format = *task.format;
   const dim n = task.cols, bytes = row_bytes(format, n), block = format.block > 0 ? format.block : n;
   const dim block_bytes = format.block > 0 ? format.block_bytes : bytes;
   std::vector<float> now(static_cast<std::size_t>(n)), pull(static_cast<std::size_t>(n));
+  std::vector<std::int32_t> apart(static_cast<std::size_t>(n));
   const float* h = f.h.as<float>();
   for (dim r = 0; r < task.rows; ++r) {
     std::byte* row = task.out + r * bytes;
-    format.decode(format, row, n, now.data());
+    decode_apart(task, r, now, apart);
     std::fill(pull.begin(), pull.end(), 0.0f);
     for (dim j = 0; j < n; ++j) add_scaled(pull.data(), h + j * n, task.source[r * n + j] - now[std::size_t(j)], n);
     bool moved = true;
@@ -273,7 +331,12 @@ void polish(const Feedback& f, const LayerTask& task, int sweeps) {
       for (dim j = 0; j < n; ++j) {
         float& value = now[std::size_t(j)];
         const float best = value + pull[std::size_t(j)] / h[j * n + j];
-        const float next = format.put(format, row + j / block * block_bytes, block, j % block, best);
+        float next = format.put(format, row + j / block * block_bytes, block, j % block, best);
+        if (const std::int32_t place = apart[std::size_t(j)]; place > 0) {
+          float& added = task.outlier_values[r * task.outliers + place - 1];
+          added = as_stored_apart(best - next);
+          next += added;
+        }
         if (next == value) continue;
         add_scaled(pull.data(), h + j * n, value - next, n);
         value = next;

@@ -11,6 +11,7 @@ namespace pith {
 struct FeedbackOptions {
   double damping = 0.01;  // times the mean of H's diagonal, added to it
   bool act_order = true;  // columns with large inputs first
+  std::span<const std::int32_t> last = {};  // columns that come after all others, in this order
 };
 
 struct Feedback : LayerState {
@@ -30,11 +31,13 @@ std::unique_ptr<Feedback> make_feedback(const SecondMoment& moment, const Feedba
 
 // Fills task.out. Ranges are fitted to the weights as they are when columns come in another order than the format's
 // blocks, else to each block as the errors before left it. Formats whose values share codes are rounded group by
-// group, with feedback between groups.
+// group, with feedback between groups. Where task.outliers are kept apart, task.outlier_columns are given: such a value
+// becomes what the errors before ask for, as near as float16 has it, its block's range is fitted without it, and what
+// is to be added goes to task.outlier_values; not for formats whose values share codes.
 void round_with_feedback(const Feedback& feedback, const LayerTask& task, const RangeSearch& search);
 
 // Coordinate descent (QuantEase, arXiv:2309.01885): moves each value in turn to the code that is best given all
-// others; never raises a row's damage. task.out holds the rows' codes.
+// others; never raises a row's damage. task.out holds the rows' codes, task.outlier_values what is added.
 void polish(const Feedback& feedback, const LayerTask& task, int sweeps);
 
 }  // namespace pith

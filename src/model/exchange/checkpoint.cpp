@@ -26,6 +26,7 @@ constexpr Reader kReaders[] = {
     {"fp8", unpack_fp8},
     {"bitsandbytes", unpack_bitsandbytes},
     {"mlx", unpack_mlx},
+    {"pith", unpack_pith_rows},
 };
 
 constexpr dim kMostSize = dim(1) << 31;

@@ -35,6 +35,7 @@ void unpack_awq(const JsonKeys& quantization, const SafetensorsSet& files, Unpac
 void unpack_fp8(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 void unpack_bitsandbytes(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 void unpack_mlx(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
+void unpack_pith_rows(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 void unpack_compressed_tensors(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 
 inline constexpr std::string_view kActivationsNote =

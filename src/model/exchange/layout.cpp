@@ -9,6 +9,7 @@ const Layout& layout_of(Container container, std::span<const Format* const> form
   if (container == Container::gptq) return gptq_layout(formats);
   if (container == Container::awq) return awq_layout;
   if (container == Container::bnb) return bitsandbytes_layout;
+  if (container == Container::pith) return pith_layout;
   return container == Container::mlx ? mlx_layout : compressed_tensors_layout;
 }
 

@@ -15,6 +15,7 @@ namespace pith {
 struct LinearModule {
   std::string name;  // "model.layers.0.mlp.up_proj"
   const Format* format = nullptr;
+  dim cols = 0;
 };
 
 // The stored tensors of one layer, in the order of Layout::parts.
@@ -37,7 +38,7 @@ struct Layout {
 // for Container::gguf is a bug of ours.
 const Layout& layout_of(Container container, std::span<const Format* const> formats = {});
 
-extern const Layout compressed_tensors_layout, awq_layout, bitsandbytes_layout, mlx_layout;
+extern const Layout compressed_tensors_layout, awq_layout, bitsandbytes_layout, mlx_layout, pith_layout;
 const Layout& gptq_layout(std::span<const Format* const> formats);
 
 // For the layouts.

@@ -22,7 +22,8 @@ struct Outgoing {
 
 // Literals first, then the model's tensors in order, with names, formats and row orders of the container.
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
-                                       std::span<const Format* const> format_of);
+                                       std::span<const Format* const> format_of,
+                                       std::span<const OutlierShape> outliers_of);
 
 void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view target_name, ExportPlan& plan);
 void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan);
@@ -36,6 +37,13 @@ std::vector<dim> rope_row_order(dim heads, dim head_dim, bool to_neighbours);
 
 // The same for a fused projection: to_stacked: from QkvOrder::by_head; else back.
 std::vector<dim> qkv_row_order(dim heads, dim kv_heads, dim head_dim, bool to_stacked);
+
+// The stored tensors of a matrix's outliers, named after its weight without ".weight" (in GGUF with "pith." before it):
+// the columns, (rows or 1, per row) of i16 or i32, and the values, (rows, per row) of f16.
+inline constexpr std::string_view kOutlierColumns = ".outlier_columns", kOutlierValues = ".outlier_values";
+inline constexpr std::string_view kOutlierPrefix = "pith.";  // of their names in GGUF
+inline constexpr const char* kOutlierKey = "pith.outliers";  // the version of this layout, in GGUF
+std::string module_name(std::string_view weight);  // without ".weight"; Error(input) for another name
 
 bool is_dense_format(const Format& format);  // f32, f16, bf16
 

@@ -73,6 +73,9 @@ void add_tokenizer(const Model& model, GgufMeta& meta) {
 GgufMeta metadata(const Model& model, std::span<const Outgoing> tensors) {
   GgufMeta meta = model.is_gguf() ? meta_of_gguf(*model.gguf_meta()) : GgufMeta();
   config_to_gguf(model.config(), model.arch(), meta);
+  meta.erase(kOutlierKey);
+  if (std::any_of(tensors.begin(), tensors.end(), [](const Outgoing& t) { return t.tensor.outliers.per_row > 0; }))
+    meta.set(kOutlierKey, std::uint32_t(1));
   if (!meta.has("general.type")) meta.set("general.type", std::string("model"));
   describe(model, tensors, meta);
   if (!model.is_gguf()) add_tokenizer(model, meta);
@@ -114,17 +117,44 @@ std::vector<Place> stack_experts(dim experts, std::span<const Outgoing> tensors,
   return places;
 }
 
+constexpr int kI16 = 25, kI32 = 26, kF16 = 1;
+
+// The tensors of outliers come last, in the order of their matrices; `stored` gets two for each matrix that has some.
+void add_outliers(const Outgoing& t, std::vector<GgufTensor>& stored) {
+  const OutlierShape& o = t.tensor.outliers;
+  if (o.per_row == 0) return;
+  const dim rows = t.shape[0], cols = t.shape[1];
+  const std::string base = std::string(kOutlierPrefix) + module_name(t.name);
+  GgufTensor& columns = stored.emplace_back();
+  columns.name = base + std::string(kOutlierColumns);
+  columns.shape = {o.per_row, o.whole_columns ? 1 : rows};
+  columns.type = index_bytes(cols) == 2 ? kI16 : kI32;
+  columns.size_bytes = outlier_index_bytes(o, rows, cols);
+  GgufTensor& values = stored.emplace_back();
+  values.name = base + std::string(kOutlierValues);
+  values.shape = {o.per_row, rows};
+  values.type = kF16;
+  values.size_bytes = outlier_value_bytes(o, rows);
+}
+
 }  // namespace
 
 void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view target_name, ExportPlan& plan) {
   std::vector<GgufTensor> stored;
   const std::vector<Place> places = stack_experts(model.config().experts, tensors, stored);
+  std::size_t next = stored.size();
+  for (const Outgoing& t : tensors) add_outliers(t, stored);
   FileLayout layout = gguf_layout(metadata(model, tensors), stored);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     Outgoing& t = tensors[i];
     const dim offset = layout.offsets_bytes[places[i].stored] + places[i].offset_bytes;
     if (t.literal.empty()) {
       t.tensor.slots.push_back({0, t.name, offset, places[i].size_bytes});
+      for (auto* slot : {&t.tensor.outlier_columns, &t.tensor.outlier_values}) {
+        if (t.tensor.outliers.per_row == 0) continue;
+        *slot = Slot{0, stored[next].name, layout.offsets_bytes[next], stored[next].size_bytes};
+        ++next;
+      }
       continue;
     }
     layout.head.resize(std::size_t(offset), '\0');  // literals lead, so nothing else is covered

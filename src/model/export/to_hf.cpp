@@ -19,6 +19,7 @@ std::string_view dtype_of(const Format& f) {
 struct Stored {
   std::size_t owner;
   std::string literal;  // its bytes when known
+  std::optional<Slot> ExportTensor::*outliers = nullptr;  // null: one of the tensor's slots
 };
 
 SafeTensor dense_tensor(const Outgoing& t) {
@@ -38,11 +39,15 @@ std::string shape_bytes(const Outgoing& t) {
   return {reinterpret_cast<const char*>(shape), sizeof shape};
 }
 
-std::string_view module_name(std::string_view weight) {
-  constexpr std::string_view kWeight = ".weight";
-  if (!weight.ends_with(kWeight))
-    throw input_error(weight, "expected a name that ends with {} for a packed layer", kWeight);
-  return weight.substr(0, weight.size() - kWeight.size());
+void add_outliers(const Outgoing& t, std::size_t owner, std::vector<SafeTensor>& stored, std::vector<Stored>& notes) {
+  const OutlierShape& o = t.tensor.outliers;
+  if (o.per_row == 0) return;
+  const std::string base = module_name(t.name);
+  stored.push_back(stored_part(base + std::string(kOutlierColumns), index_bytes(t.shape[1]) == 2 ? "I16" : "I32",
+                               {o.whole_columns ? 1 : t.shape[0], o.per_row}));
+  notes.push_back({owner, {}, &ExportTensor::outlier_columns});
+  stored.push_back(stored_part(base + std::string(kOutlierValues), "F16", {t.shape[0], o.per_row}));
+  notes.push_back({owner, {}, &ExportTensor::outlier_values});
 }
 
 void collect(const Layout& layout, std::span<Outgoing> tensors, std::vector<SafeTensor>& stored,
@@ -51,14 +56,15 @@ void collect(const Layout& layout, std::span<Outgoing> tensors, std::vector<Safe
     Outgoing& t = tensors[i];
     if (is_dense_format(*t.format)) {
       stored.push_back(dense_tensor(t));
-      notes.push_back({i, t.literal});
+      notes.push_back({i, t.literal, {}});
       continue;
     }
     t.tensor.layout = &layout;
     for (SafeTensor& part : layout.parts(module_name(t.name), *t.format, t.shape[0], t.shape[1])) {
-      notes.push_back({i, part.dtype == "I64" ? shape_bytes(t) : std::string()});
+      notes.push_back({i, part.dtype == "I64" ? shape_bytes(t) : std::string(), {}});
       stored.push_back(std::move(part));
     }
+    add_outliers(t, i, stored, notes);
   }
 }
 
@@ -101,7 +107,13 @@ void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_byte
       PITH_CHECK(owner.literal.empty() || offset + t.size_bytes <= dim(plan.files.back().head.size()));
     }
   }
-  for (std::size_t i = 0; i < stored.size(); ++i) tensors[notes[i].owner].tensor.slots.push_back(std::move(slot_of[i]));
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    ExportTensor& owner = tensors[notes[i].owner].tensor;
+    if (notes[i].outliers)
+      owner.*notes[i].outliers = std::move(slot_of[i]);
+    else
+      owner.slots.push_back(std::move(slot_of[i]));
+  }
   if (!layout.index_json.empty())
     plan.side_files.push_back({"model.safetensors.index.json", std::move(layout.index_json)});
 }

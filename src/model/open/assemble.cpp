@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "formats/format.h"
+#include "formats/sparse.h"
 #include "io/printable.h"
 #include "model/model_impl.h"
 #include "model/open/layout.h"
@@ -231,7 +232,14 @@ class Wiring {
     view.rows = t->weight.rows;
     view.cols = t->weight.cols;
     view.data = t->weight.data;
-    return {&m_.weights.emplace_back(std::move(view)), vector(role, layer, Part::bias)};
+    const float* bias = vector(role, layer, Part::bias);
+    if (!t->outliers) return {&m_.weights.emplace_back(std::move(view)), bias};
+    const Sparse& o = *t->outliers;
+    Sum sum;
+    sum.parts.emplace_back(std::move(view));
+    sum.parts.emplace_back(
+        listed_view({o.values.cols, o.shared}, o.rows, o.cols, o.positions, o.values.data));
+    return {&m_.weights.emplace_back(std::move(sum)), bias};
   }
   void take_rope_factors(Role role, std::vector<float>& out) {
     const float* factors = vector(role, -1, Part::weight);

@@ -5,7 +5,9 @@
 #include "formats/format.h"
 #include "io/printable.h"
 #include "model/config_gguf.h"
+#include "model/export/parts.h"
 #include "model/model_impl.h"
+#include "model/open/outliers.h"
 
 namespace pith {
 
@@ -86,8 +88,20 @@ void open_gguf(const std::filesystem::path& path, Model::Impl& out) {
   const GgufMeta& meta = out.gguf[0].meta();
   out.arch = &arch_of_meta(meta);
   out.config = config_from_gguf(meta, *out.arch);
-  for (const GgufFile& file : out.gguf)
-    for (const GgufTensor& stored : file.tensors()) out.tensors.push_back(view_of(file, stored));
+  if (const dim version = meta.find_int(kOutlierKey, 1); version != 1)
+    throw input_error("gguf", "key {}: expected 1, got {}", kOutlierKey, version);
+  for (const GgufFile& file : out.gguf) {
+    std::vector<const GgufTensor*> outliers;
+    std::vector<ModelTensor> tensors;
+    for (const GgufTensor& stored : file.tensors()) {
+      if (stored.name.starts_with(kOutlierPrefix) && meta.has(kOutlierKey))
+        outliers.push_back(&stored);
+      else
+        tensors.push_back(view_of(file, stored));
+    }
+    attach_gguf_outliers(file, outliers, tensors);
+    for (ModelTensor& t : tensors) out.tensors.push_back(std::move(t));
+  }
 }
 
 }  // namespace pith

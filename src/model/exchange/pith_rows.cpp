@@ -1,0 +1,100 @@
+// pith's own folders: a layer's rows as any format encodes them, one after another,
+//   W.encoded_rows u8 (rows, bytes of a row)
+//   W.outlier_columns, W.outlier_values: where values are kept apart (export/parts.h)
+// config.json says under quantization_config.layers, for each module, its format's name and its columns.
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "io/printable.h"
+#include "model/exchange/checkpoint.h"
+#include "model/exchange/layout.h"
+#include "model/export/parts.h"
+#include "model/model_impl.h"
+#include "model/open/outliers.h"
+
+namespace pith {
+
+namespace {
+
+constexpr std::string_view kRows = ".encoded_rows";
+constexpr dim kMostSize = dim(1) << 31;
+
+std::string misfit(const Format& f, dim, dim cols) {
+  return fits(f, cols) ? "" : fmt::format("columns in multiples of {}", f.block);
+}
+
+std::vector<SafeTensor> parts(std::string_view base, const Format& f, dim rows, dim cols) {
+  return {stored_part(std::string(base) + std::string(kRows), "U8", {rows, row_bytes(f, cols)})};
+}
+
+PackedParts pack(const Format&, dim, dim, std::span<const std::byte> encoded) {
+  return {{encoded.begin(), encoded.end()}};
+}
+
+void describe(std::span<const LinearModule> modules, nlohmann::json& config) {
+  nlohmann::json layers = nlohmann::json::object();
+  for (const LinearModule& m : modules)
+    if (m.format) layers[m.name] = {{"format", m.format->name}, {"columns", m.cols}};
+  config["quantization_config"] = {{"quant_method", "pith"}, {"layers", std::move(layers)}};
+}
+
+StoredTable table_of(const SafetensorsSet& files, const SafeTensor& t, std::string_view dtype) {
+  return {t.name, t.dtype == dtype, t.shape, files.data(t)};
+}
+
+void read_outliers(const SafetensorsSet& files, const std::string& base, ModelTensor& t, Unpacked& out) {
+  const SafeTensor* columns = files.find(base + std::string(kOutlierColumns));
+  const SafeTensor* values = files.find(base + std::string(kOutlierValues));
+  if (!columns && !values) return;
+  if (!columns || !values)
+    throw input_error(printable(base), "expected both {} and {}, one is missing", kOutlierColumns, kOutlierValues);
+  attach_outliers(table_of(files, *columns, index_bytes(t.weight.cols) == 2 ? "I16" : "I32"),
+                  table_of(files, *values, "F16"), t);
+  out.used.insert(columns->name);
+  out.used.insert(values->name);
+}
+
+ModelTensor read(const SafetensorsSet& files, const std::string& base, const JsonKeys& keys, Unpacked& out) {
+  const Format* f = find_format(keys.text_or("format", ""));
+  if (!f)
+    throw input_error(keys.where, "{}format: expected a format that `pith formats` lists, got '{}'", keys.prefix,
+                      printable(keys.text_or("format", "")));
+  const dim cols = keys.size("columns", kMostSize);
+  if (!fits(*f, cols))
+    throw input_error(keys.where, "{}columns: expected a multiple of {} for {}, got {}", keys.prefix, f->block, f->name,
+                      cols);
+  const SafeTensor& stored = companion(files, base, kRows);
+  const dim rows = stored.shape.size() == 2 ? stored.shape[0] : 0;
+  if (rows < 1 || rows > kMostSize)
+    throw input_error(printable(stored.name), "expected shape [rows, {}], found {}", row_bytes(*f, cols),
+                      shape_text(stored.shape));
+  expect_shape(stored, "U8", {rows, row_bytes(*f, cols)});
+  ModelTensor t;
+  t.name = base + ".weight";
+  t.shape = {rows, cols};
+  t.weight.format = f;
+  t.weight.data = files.data(stored);  // no copy: the rows are as the forward pass reads them
+  set_shape(t);
+  out.used.insert(stored.name);
+  read_outliers(files, base, t, out);
+  return t;
+}
+
+}  // namespace
+
+void unpack_pith_rows(const JsonKeys& keys, const SafetensorsSet& files, Unpacked& out) {
+  const auto* layers = keys.object_or_null("layers");
+  if (!layers) throw input_error(keys.where, "{}layers: expected an object, it is missing", keys.prefix);
+  for (const auto& [module, layer] : layers->items()) {
+    const std::string prefix = keys.prefix + "layers." + printable(module) + ".";
+    if (!layer.is_object()) throw input_error(keys.where, "{}: expected an object, got {}", prefix, layer.type_name());
+    out.tensors.push_back(read(files, module, {layer, keys.where, prefix}, out));
+  }
+}
+
+extern const Layout pith_layout;
+const Layout pith_layout{
+    .name = "pith", .embeddings = true, .misfit = misfit, .parts = parts, .pack = pack, .describe = describe};
+
+}  // namespace pith
