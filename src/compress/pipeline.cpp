@@ -63,6 +63,7 @@ TensorOutcome outcome_of(const TensorPlan& plan, const ErrorSums& sums) {
                     .relative_error = 0,
                     .sqnr_db = std::numeric_limits<double>::infinity(),
                     .bytes = plan.bytes_after,
+                    .tokens = -1,
                     .note = {}};
   if (sums.error > 0) {
     out.relative_error = std::sqrt(sums.error / sums.source);
@@ -83,6 +84,7 @@ std::vector<TensorOutcome> write_tensors(const Model& model, const Recipe& recip
   std::vector<TensorOutcome> outcomes;
   for (std::size_t i = 0; i < written.size(); ++i) {
     outcomes.push_back(outcome_of(prepared.plan_for(prepared.plan.tensors[i]), written[i].sums));
+    outcomes.back().tokens = written[i].tokens;
     outcomes.back().note = written[i].note;
   }
   return outcomes;

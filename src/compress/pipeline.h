@@ -50,6 +50,7 @@ struct TensorOutcome {
   double relative_error;  // ||w - w'||_F / ||w||_F
   double sqnr_db;
   dim bytes;
+  dim tokens = -1;   // that calibration sent to it; -1: it was not calibrated
   std::string note;  // what the method had to do differently
 };
 

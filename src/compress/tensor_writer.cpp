@@ -16,7 +16,7 @@ constexpr const char* kScratch = "calibrated-rows";
 // The journal's note on a finished group, exact.
 std::string note_of(std::span<const Written> written) {
   std::string note;
-  for (const Written& w : written) note += fmt::format("{:a} {:a} {}\n", w.sums.source, w.sums.error, w.note);
+  for (const Written& w : written) note += fmt::format("{:a} {:a} {} {}\n", w.sums.source, w.sums.error, w.tokens, w.note);
   return note;
 }
 
@@ -30,7 +30,9 @@ std::vector<Written> written_of(const std::string* note, std::size_t count) {
     const std::string line(rest.substr(0, end));
     rest.remove_prefix(end + 1);
     int used = 0;
-    if (std::sscanf(line.c_str(), "%la %la %n", &w.sums.source, &w.sums.error, &used) != 2) return {};
+    long long tokens = 0;
+    if (std::sscanf(line.c_str(), "%la %la %lld %n", &w.sums.source, &w.sums.error, &tokens, &used) != 3) return {};
+    w.tokens = dim(tokens);
     w.note = line.substr(std::size_t(used));
   }
   return out;
@@ -219,6 +221,10 @@ Written TensorWriter::write(std::size_t index) {
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
   if (task.state) out.note = task.state->note;
+  if (calibrator_ && is_linear(source.tensor().role) && !source.tensor().vector) {
+    const InputStats* stats = calibrator_->find(source.tensor());
+    out.tokens = stats ? stats->tokens : 0;
+  }
   return out;
 }
 

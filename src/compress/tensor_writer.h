@@ -17,6 +17,7 @@ namespace pith {
 
 struct Written {
   ErrorSums sums;
+  dim tokens = -1;  // that calibration sent to the matrix; -1: there was none
   std::string note;
 };
 

@@ -1,4 +1,4 @@
-// The tables of errors of quality.h.
+// The tables of quality.h that have a row for a role or a layer.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,6 +71,20 @@ Table layer_errors(const Outcome& outcome) {
       row.push_back(at == cells.end() ? "" : error_text(at->second->relative_error) + " " + sqnr_text(*at->second));
     }
     table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+Table expert_tokens(const Outcome& outcome) {
+  std::map<dim, std::vector<dim>> layers;
+  for (const TensorOutcome& t : outcome.tensors)
+    if (t.role == Role::expert_up && t.tokens >= 0) layers[t.layer].push_back(t.tokens);
+  Table table;
+  table.columns = {{"layer", true}, {"experts", true}, {"fewest tokens", true}, {"most tokens", true}, {"none", true}};
+  for (const auto& [layer, tokens] : layers) {
+    const auto [least, most] = std::minmax_element(tokens.begin(), tokens.end());
+    table.rows.push_back({fmt::format("{}", layer), fmt::format("{}", tokens.size()), fmt::format("{}", *least),
+                          fmt::format("{}", *most), fmt::format("{}", std::count(tokens.begin(), tokens.end(), 0))});
   }
   return table;
 }

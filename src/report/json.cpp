@@ -27,6 +27,7 @@ Json json_of(const TensorOutcome& t) {
                {"layer", t.layer},     {"format", name_or_null(t.format)},
                {"rmse", t.rmse},       {"relative_error", t.relative_error},
                {"sqnr_db", t.sqnr_db}, {"bytes", t.bytes}};
+  if (t.tokens >= 0) json["calibration_tokens"] = t.tokens;
   if (!t.note.empty()) json["note"] = t.note;
   return json;
 }

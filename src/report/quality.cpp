@@ -58,6 +58,7 @@ Facts recipe_facts(const Recipe& recipe) {
   facts.emplace_back("importance", recipe.importance_file ? recipe.importance_file->filename().string() : "none");
   if (recipe.max_bytes) facts.emplace_back("budget", fmt::format("{} bytes", *recipe.max_bytes));
   if (recipe.calibration) facts.emplace_back("calibration", calibration_text(*recipe.calibration));
+  if (recipe.true_sequential) facts.emplace_back("true-sequential", "yes");
   if (recipe.adapter) facts.emplace_back("merged adapter", recipe.adapter->filename().string());
   if (recipe.dither.on) facts.emplace_back("dither", fmt::format("seed {}", recipe.dither.seed));
   return facts;
@@ -155,6 +156,8 @@ std::string quality_markdown(const QualityReport& report) {
   out += "\n## Errors of the weights\n\nRelative error |w - w'| / |w|, and the ratio of signal to noise.\n\n" +
          markdown_table(role_errors(report.outcome));
   if (!layers.rows.empty()) out += '\n' + markdown_table(layers);
+  if (const Table experts = expert_tokens(report.outcome); !experts.rows.empty())
+    out += "\n## Calibration tokens of experts\n\n" + markdown_table(experts);
   for (const std::string& note : report.outcome.preflight.notes) out += fmt::format("\nNote: {}.\n", note);
   out += "\n## Run\n\n" + markdown_facts(run_facts(report));
   return out;

@@ -27,6 +27,9 @@ struct QualityReport {
 Table role_errors(const Outcome& outcome);
 // One row a layer, one column a role of linears: "8.12 % 21.8 dB". Empty when no tensor is in a layer.
 Table layer_errors(const Outcome& outcome);
+// One row a layer with experts: how many tokens calibration sent to the least and the most used, and how many it never
+// reached. Empty without experts or calibration.
+Table expert_tokens(const Outcome& outcome);
 
 std::string quality_markdown(const QualityReport& report);
 std::string quality_json(const QualityReport& report);

@@ -104,6 +104,22 @@ TEST(Experts, IntegerGroupsNameTheRoutersAsDense) {
   EXPECT_LT(change(logits_of(source), logits_of(temp.path / "out")), 0.05);
 }
 
+// Each token goes to two of the four experts, and the report says to which.
+TEST(Experts, CalibrationCountsTheirTokens) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", mixtral());
+  Recipe recipe = recipe_for("q8_0");
+  recipe.calibration = CalibrationChoice{.files = {}, .samples = 2, .length = 16, .seed = 3};
+  const Outcome outcome = run(source, recipe, temp.path / "out.gguf");
+  std::map<dim, dim> sent;
+  for (const TensorOutcome& t : outcome.tensors) {
+    if (t.role == Role::expert_down) sent[t.layer] += t.tokens;
+    if (t.role == Role::attn_q) { EXPECT_EQ(t.tokens, outcome.calibration_tokens); }
+    if (t.role == Role::attn_norm) { EXPECT_EQ(t.tokens, -1); }
+  }
+  EXPECT_EQ(sent, (std::map<dim, dim>{{0, 2 * outcome.calibration_tokens}, {1, 2 * outcome.calibration_tokens}}));
+}
+
 // A stack is taken apart again: exact values, and each under its own name.
 TEST(Experts, GgufToHuggingFace) {
   const TempFolder temp;

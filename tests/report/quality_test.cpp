@@ -34,6 +34,22 @@ TEST(Quality, ErrorsByRole) {
             "| ffn_down | 1 | f16 | exact | exact | - | down.weight |\n");
 }
 
+TEST(Quality, TokensOfExperts) {
+  Outcome outcome;
+  for (const auto& [layer, tokens] : {std::pair<dim, dim>{0, 7}, {0, 0}, {0, 12}, {1, 3}, {2, -1}}) {
+    TensorOutcome t{};
+    t.role = Role::expert_up;
+    t.layer = layer;
+    t.tokens = tokens;
+    outcome.tensors.push_back(t);
+  }
+  EXPECT_EQ(markdown_table(expert_tokens(outcome)),
+            "| layer | experts | fewest tokens | most tokens | none |\n"
+            "|---:|---:|---:|---:|---:|\n"
+            "| 0 | 3 | 0 | 12 | 1 |\n"
+            "| 1 | 1 | 3 | 3 | 0 |\n");
+}
+
 TEST(Quality, ErrorsByLayer) {
   Outcome outcome = example_outcome();
   TensorOutcome other = outcome.tensors[1];
@@ -87,7 +103,7 @@ TEST(Quality, Json) {
             R"("compressed_prefix":true,"dither_seed":null,"embed_format":null,)"
             R"("format":"q4_0",)"
             R"("importance_file":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
-            R"("overrides":["attn_v|ffn_down@0-1=f16"]})");
+            R"("overrides":["attn_v|ffn_down@0-1=f16"],"true_sequential":false})");
   EXPECT_EQ(json.at("comparisons").at(0).at("divergence").at("kl_max"), 0.5);
   EXPECT_EQ(json.at("evaluations").size(), 0u);
   EXPECT_EQ(json.at("outcome").at("source_sha256"), "aa11");
