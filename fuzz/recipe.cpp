@@ -1,6 +1,5 @@
 // Recipes: text from people.
 #include "compress/recipe_file.h"
-
 #include "fuzz/fuzz.h"
 
 using namespace pith;

@@ -10,9 +10,10 @@ namespace pith::cli {
 static void set_up(CLI::App& app) {
   auto options = std::make_shared<CompressOptions>();
   add_compress_options(app, *options);
-  app.add_option("-r,--recipe", options->recipe,
-                 "a preset (see: pith recipes) or a YAML file: steps, formats, calibration; other options have the last "
-                 "word");
+  app.add_option(
+      "-r,--recipe", options->recipe,
+      "a preset (see: pith recipes) or a YAML file: steps, formats, calibration; other options have the last "
+      "word");
   app.add_option("-m,--method", options->method,
                  "how values are chosen (see: pith methods; default: rtn); awq+gptq: scaled by one, rounded by the "
                  "other");

@@ -28,10 +28,10 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_option("model", o.model, "a Hugging Face folder or a .gguf file")->required();
   app.add_option("-f,--format", o.format, "storage format of the linear layers (see: pith formats)");
   app.add_option("-o,--out", o.out, "the file or folder to write (default: named after model and format, here)");
-  app.add_option(
-         "--to", o.to,
-         "container: gguf, or a folder with packed layers as hf (compressed-tensors), gptq, awq, bnb or mlx store them, or "
-         "pith, which holds everything (default: what holds the format)")
+  app.add_option("--to", o.to,
+                 "container: gguf, or a folder with packed layers as hf (compressed-tensors), gptq, awq, bnb or mlx "
+                 "store them, or "
+                 "pith, which holds everything (default: what holds the format)")
       ->check(fault_of_container);
   app.add_option("--embed-format", o.embed_format, "format of embedding and head (default: at least 6 bits)");
   app.add_option("--override", o.overrides, "ROLES[@LAYERS]=FORMAT for some tensors, e.g. 'attn_v|ffn_down@0-1=q6_k'");

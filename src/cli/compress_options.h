@@ -32,9 +32,9 @@ struct CompressJob {
   Container container = Container::gguf;
   std::filesystem::path target;
 };
-// Error(input) for unknown names. Without --to, the container is GGUF where --out ends so, else the one that can hold the
-// format, and the source's own where both can; without --out, the target stands in this folder, named after model and
-// format.
+// Error(input) for unknown names. Without --to, the container is GGUF where --out ends so, else the one that can hold
+// the format, and the source's own where both can; without --out, the target stands in this folder, named after model
+// and format.
 CompressJob make_job(const CompressOptions& options, const Model& model);
 
 // Preflight and, unless --dry-run, the run, with an evaluation against the source where --text was given; prints

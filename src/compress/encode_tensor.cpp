@@ -113,10 +113,9 @@ class Strip {
   void encode_values(dim begin, dim end, const float* values, std::byte* out, std::int32_t* columns, float* kept) {
     if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
-      return task_.method.layer(
-          {values, end - begin, cols_, &task_.format, task_.importance, out, task_.state, task_.source.tensor().role,
-           task_.outliers.per_row, columns, kept},
-          task_.options);
+      return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out, task_.state,
+                                 task_.source.tensor().role, task_.outliers.per_row, columns, kept},
+                                task_.options);
     for (dim i = 0; i < end - begin; ++i)
       task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
   }

@@ -38,7 +38,8 @@ void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
   if (!prepared.calibration) return;
   const CalibrationChoice& c = *prepared.calibration;
   add_text(sha, sha256_of_files(c.files));
-  for (const dim n : {c.samples, c.length, dim(c.seed), dim(recipe.compressed_prefix), dim(recipe.true_sequential)}) add_number(sha, n);
+  for (const dim n : {c.samples, c.length, dim(c.seed), dim(recipe.compressed_prefix), dim(recipe.true_sequential)})
+    add_number(sha, n);
 }
 
 void add_plan(Sha256& sha, const ExportPlan& plan) {

@@ -32,8 +32,9 @@ struct LayerTask {
   std::byte* out = nullptr;           // rows * row_bytes(*format, cols), to be filled
   const LayerState* state = nullptr;  // of `prepare`; null where nothing was measured: then it rounds to nearest
   Role role = Role::other;
-  // Where the method keeps `outliers` values of each row apart: (rows, outliers) each, to be filled: columns, ascending,
-  // and what is to be added to the decoded row there, as float16 holds it (keep_apart in quantize/outliers.h).
+  // Where the method keeps `outliers` values of each row apart: (rows, outliers) each, to be filled: columns,
+  // ascending, and what is to be added to the decoded row there, as float16 holds it (keep_apart in
+  // quantize/outliers.h).
   dim outliers = 0;
   std::int32_t* outlier_columns = nullptr;
   float* outlier_values = nullptr;

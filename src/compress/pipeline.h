@@ -26,8 +26,8 @@ struct TensorPlan {        // one row of the preflight table
   dim layer, rows, cols;
   const Format* from;
   const Format* to;
-  const Format* wanted;  // differs from `to` where it fell back
-  std::string why;       // why it fell back or was left alone
+  const Format* wanted;           // differs from `to` where it fell back
+  std::string why;                // why it fell back or was left alone
   dim bytes_before, bytes_after;  // outliers included
   OutlierShape outliers = {};     // kept apart
 };

@@ -144,9 +144,8 @@ bool left_out(const ModelTensor& t, const Model& model, Container container) {
 
 // A selection that selects nothing is a mistake of the caller.
 void check_selection(std::string_view what, const Selection& where, const Model& model, Container container) {
-  const auto hit = std::any_of(model.tensors().begin(), model.tensors().end(), [&](const ModelTensor& t) {
-    return where.has(t) && !left_out(t, model, container);
-  });
+  const auto hit = std::any_of(model.tensors().begin(), model.tensors().end(),
+                               [&](const ModelTensor& t) { return where.has(t) && !left_out(t, model, container); });
   if (hit) return;
   std::vector<std::string_view> roles;
   for (const Role role : where.roles) roles.push_back(role_name(role));

@@ -112,8 +112,7 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
   }
   p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, *p.calibration, recipe) : 0);
   if (p.calibration)
-    p.preflight.peak_ram_bytes +=
-        Calibrator::working_bytes(model, *p.calibration, calibrator_options(recipe, {}, {}));
+    p.preflight.peak_ram_bytes += Calibrator::working_bytes(model, *p.calibration, calibrator_options(recipe, {}, {}));
 }
 
 // Noise that would touch nothing is a mistake of the caller.

@@ -64,10 +64,10 @@ struct Recipe {
   // What calibrated methods see; the others take its mean squares as importance. A calibrated method without it lets
   // the model write its own text.
   std::optional<CalibrationChoice> calibration;
-  bool compressed_prefix = true;          // blocks are calibrated on the outputs of the compressed blocks before them
+  bool compressed_prefix = true;  // blocks are calibrated on the outputs of the compressed blocks before them
   // And each matrix on what the compressed ones before it in its block give: q, k and v, then o, gate and up, down.
   bool true_sequential = false;
-  const TargetProfile* target = nullptr;  // the program that will load the output; null: any
+  const TargetProfile* target = nullptr;         // the program that will load the output; null: any
   std::optional<std::filesystem::path> adapter;  // LoRA, merged into the weights first
 };
 

@@ -138,15 +138,18 @@ class Reader {
             {"calibrate", [&](const YAML::Node& n) { read_calibration(n); }},
             {"importance", [&](const YAML::Node& n) { r.importance_file = path(n); }},
             {"lora", [&](const YAML::Node& n) { r.adapter = path(n); }},
-            {"target", [&](const YAML::Node& n) {
-               r.target = at(n, [](const std::string& t) { return &target_or_throw(t); });
-             }},
-            {"to", [&](const YAML::Node& n) {
-               out_.container = at(n, [](const std::string& t) { return std::string(container_name(container_or_throw(t))); });
+            {"target",
+             [&](const YAML::Node& n) { r.target = at(n, [](const std::string& t) { return &target_or_throw(t); }); }},
+            {"to",
+             [&](const YAML::Node& n) {
+               out_.container =
+                   at(n, [](const std::string& t) { return std::string(container_name(container_or_throw(t))); });
              }},
             {"fallback", [&](const YAML::Node& n) { r.allow_fallback = flag(n); }},
             {"allow_requantize", [&](const YAML::Node& n) { r.allow_requantize = flag(n); }},
-            {"dither", [&](const YAML::Node& n) { r.dither = {true, std::uint64_t(number(n, 0, dim(1) << 53))}; }}};
+            {"dither", [&](const YAML::Node& n) {
+               r.dither = {true, std::uint64_t(number(n, 0, dim(1) << 53))};
+             }}};
   }
 
   std::string name_;

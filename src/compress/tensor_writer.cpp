@@ -16,7 +16,8 @@ constexpr const char* kScratch = "calibrated-rows";
 // The journal's note on a finished group, exact.
 std::string note_of(std::span<const Written> written) {
   std::string note;
-  for (const Written& w : written) note += fmt::format("{:a} {:a} {} {}\n", w.sums.source, w.sums.error, w.tokens, w.note);
+  for (const Written& w : written)
+    note += fmt::format("{:a} {:a} {} {}\n", w.sums.source, w.sums.error, w.tokens, w.note);
   return note;
 }
 
@@ -184,10 +185,9 @@ std::unique_ptr<LayerState> TensorWriter::matrix_state(const ExportTensor& t, co
   if (!calibrator_ || !step.method->prepare_matrix || is_dense(*t.format) || source.exact()) return nullptr;
   const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
   if (!stats) return nullptr;
-  return step.method->prepare_matrix(
-      {source.rows(), source.cols(), t.format, stats,
-       [&](dim row, float* to) { source.load(row, row + 1, to); }, t.outliers.per_row},
-      step.options);
+  return step.method->prepare_matrix({source.rows(), source.cols(), t.format, stats,
+                                      [&](dim row, float* to) { source.load(row, row + 1, to); }, t.outliers.per_row},
+                                     step.options);
 }
 
 // Importance of inputs from a file, which were measured before they were divided.
@@ -216,8 +216,8 @@ Written TensorWriter::write(std::size_t index) {
   const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
   const MethodStep& step = prepared_.rounder_of(source.tensor());
   const std::unique_ptr<LayerState> own = matrix_state(t, source);
-  const EncodeTask task{source,         *t.format, *step.method, step.options, importance_of(t),
-                        own ? own.get() : state_of(t), t.outliers};
+  const EncodeTask task{
+      source, *t.format, *step.method, step.options, importance_of(t), own ? own.get() : state_of(t), t.outliers};
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
   if (task.state) out.note = task.state->note;

@@ -71,8 +71,8 @@ class TensorWriter {
   std::optional<dim> gathered_;  // the layer whose inputs were gathered
   int input_stage_ = 0;          // of that layer
   std::map<std::tuple<const InputStats*, const Format*, const MethodStep*>, std::unique_ptr<LayerState>>
-      states_;          // of that layer
-  BlockScales scales_;                                                                         // of that layer
+      states_;                               // of that layer
+  BlockScales scales_;                       // of that layer
   std::vector<std::vector<float>> squares_;  // of that layer, for as long as it is written
   std::vector<dim> scratch_at_;              // by tensor of the plan
 };

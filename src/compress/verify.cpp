@@ -63,7 +63,8 @@ void check_tensor(const ModelTensor* t, const ModelTensor& from, const ExportTen
     throw unlike_plan(t->name, fmt::format("{} ({} x {})", planned.format->name, from.weight.rows, from.weight.cols),
                       fmt::format("{} ({} x {})", w.format->name, w.rows, w.cols));
   const OutlierShape found = t->outliers ? OutlierShape{t->outliers->values.cols, t->outliers->shared} : OutlierShape();
-  if (found.per_row != planned.outliers.per_row || (found.whole_columns != planned.outliers.whole_columns && w.rows > 1))
+  if (found.per_row != planned.outliers.per_row ||
+      (found.whole_columns != planned.outliers.whole_columns && w.rows > 1))
     throw unlike_plan(t->name, fmt::format("{} outliers a row", planned.outliers.per_row),
                       fmt::format("{}", found.per_row));
   check_rows(*t);

@@ -26,8 +26,8 @@ struct OutlierShape {
   bool whole_columns = false;
   bool operator==(const OutlierShape&) const = default;
 };
-dim index_bytes(dim cols);                                          // of one column's number: 2 or 4
-dim outlier_index_bytes(const OutlierShape&, dim rows, dim cols);   // of all columns' numbers
+dim index_bytes(dim cols);                                         // of one column's number: 2 or 4
+dim outlier_index_bytes(const OutlierShape&, dim rows, dim cols);  // of all columns' numbers
 inline dim outlier_value_bytes(const OutlierShape& s, dim rows) { return s.per_row * rows * 2; }
 // For tables of columns as they are stored.
 dim column_at(const std::byte* indices, dim cols, dim i);

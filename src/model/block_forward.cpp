@@ -25,7 +25,10 @@ struct BlockForward::Impl {
   std::vector<Token> any;  // tokens of which only the number matters
 
   Impl(const Network& network, dim max_length, dim sequences)
-      : net(network), one_layer(of_one_layer(*network.config)), layers(network), cache(one_layer, sequences, max_length) {}
+      : net(network),
+        one_layer(of_one_layer(*network.config)),
+        layers(network),
+        cache(one_layer, sequences, max_length) {}
 
   std::vector<Piece> pieces(std::span<const Chunk> chunks) {
     cache.clear();

@@ -191,8 +191,8 @@ std::string misfit(Container container, const Format& format, const ModelTensor&
 
 namespace {
 constexpr std::pair<std::string_view, Container> kContainers[] = {
-    {"gguf", Container::gguf}, {"hf", Container::hf},   {"compressed-tensors", Container::hf},
-    {"gptq", Container::gptq}, {"awq", Container::awq}, {"bnb", Container::bnb},
+    {"gguf", Container::gguf}, {"hf", Container::hf},     {"compressed-tensors", Container::hf},
+    {"gptq", Container::gptq}, {"awq", Container::awq},   {"bnb", Container::bnb},
     {"mlx", Container::mlx},   {"pith", Container::pith},
 };
 }  // namespace

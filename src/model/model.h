@@ -29,7 +29,7 @@ struct ModelTensor {
   dim expert = -1;  // one expert's slice of a stacked tensor
   Encoded weight;
   std::optional<Sparse> outliers;  // to be added to `weight`
-  bool vector = false;     // stored with at most one dimension
+  bool vector = false;             // stored with at most one dimension
   std::vector<dim> shape;  // as stored, slowest dimension first; weight has the product of all but the last as rows
 };
 

@@ -114,8 +114,12 @@ TEST(Experts, CalibrationCountsTheirTokens) {
   std::map<dim, dim> sent;
   for (const TensorOutcome& t : outcome.tensors) {
     if (t.role == Role::expert_down) sent[t.layer] += t.tokens;
-    if (t.role == Role::attn_q) { EXPECT_EQ(t.tokens, outcome.calibration_tokens); }
-    if (t.role == Role::attn_norm) { EXPECT_EQ(t.tokens, -1); }
+    if (t.role == Role::attn_q) {
+      EXPECT_EQ(t.tokens, outcome.calibration_tokens);
+    }
+    if (t.role == Role::attn_norm) {
+      EXPECT_EQ(t.tokens, -1);
+    }
   }
   EXPECT_EQ(sent, (std::map<dim, dim>{{0, 2 * outcome.calibration_tokens}, {1, 2 * outcome.calibration_tokens}}));
 }

@@ -168,7 +168,8 @@ TEST_P(BlockGradientsOf, SameBitsForAnyNumberOfThreads) {
     std::vector<float> hidden = hidden_, gradient = weights_;
     block.forward(kLayer, hidden.data(), kLengths);
     block.backward(gradient.data(), wanted.gradients);
-    for (const Wanted::Entry& e : wanted.entries) gradient.insert(gradient.end(), e.gradient->begin(), e.gradient->end());
+    for (const Wanted::Entry& e : wanted.entries)
+      gradient.insert(gradient.end(), e.gradient->begin(), e.gradient->end());
     results.push_back(gradient);
   }
   set_num_threads(before);

@@ -64,9 +64,8 @@ TEST(Outliers, DamagedFoldersAreRefused) {
     EXPECT_NE(fault.find(text), std::string::npos) << text << ": " << fault;
   };
   expect("expected ascending columns below 64 in row 1", [&](WrittenModel& m) { columns(m).bytes[4] = 63; });
-  expect("expected ascending columns below 64 in row 0, got -1", [&](WrittenModel& m) {
-    columns(m).bytes[0] = columns(m).bytes[1] = char(0xff);
-  });
+  expect("expected ascending columns below 64 in row 0, got -1",
+         [&](WrittenModel& m) { columns(m).bytes[0] = columns(m).bytes[1] = char(0xff); });
   expect("expected ascending columns below 64 in row 95, got 319", [&](WrittenModel& m) { columns(m).bytes[383] = 1; });
   expect("one is missing", [&](WrittenModel& m) { m.drop(columns(m).name); });
   expect("expected I16", [&](WrittenModel& m) { columns(m).dtype = "U16"; });
@@ -75,7 +74,9 @@ TEST(Outliers, DamagedFoldersAreRefused) {
   expect("outlier_values", [&](WrittenModel& m) { values(m).shape = {192}; });
   expect("outlier_columns", [&](WrittenModel& m) { columns(m).shape = {192, 1}; });
   expect("layers: expected an object", [](WrittenModel& m) { m.config["quantization_config"].erase("layers"); });
-  const auto layer = [](WrittenModel& m) -> nlohmann::json& { return m.config["quantization_config"]["layers"][kBase]; };
+  const auto layer = [](WrittenModel& m) -> nlohmann::json& {
+    return m.config["quantization_config"]["layers"][kBase];
+  };
   expect("expected a format", [&](WrittenModel& m) { layer(m)["format"] = "int9"; });
   expect("expected U8 [96, 252]", [&](WrittenModel& m) { layer(m)["columns"] = 63; });
   expect("columns", [&](WrittenModel& m) { layer(m)["columns"] = -4; });

@@ -117,8 +117,8 @@ TEST(AttentionBackward, GradientsOfALinearLossAreItsDifferences) {
   };
   std::vector<float> dq(q.size()), dk(k.size()), dv(v.size());
   const SequenceRows all = {0, n};
-  AttentionBackward().run(shape, {&all, 1}, {q.data(), k.data(), v.data(), weights.data(), dq.data(), dk.data(),
-                                             dv.data()});
+  AttentionBackward().run(shape, {&all, 1},
+                          {q.data(), k.data(), v.data(), weights.data(), dq.data(), dk.data(), dv.data()});
   Rng rng(7);
   const auto check = [&](std::vector<float>& x, const std::vector<float>& gradient, const char* what) {
     for (int trial = 0; trial < 40; ++trial) {
@@ -145,9 +145,9 @@ TEST(NormBackward, GradientLeavesTheNormAlone) {
     const auto x = normals(n, 1), dy = normals(n, 2);
     std::vector<float> dx(static_cast<std::size_t>(n));
     std::vector<NormScale> scratch;
-    norm_rows_backward({.x = x.data(), .n = 1, .cols = n, .layer_norm = layer_norm, .eps = 0, .dy = dy.data(),
-                        .dx = dx.data()},
-                       scratch);
+    norm_rows_backward(
+        {.x = x.data(), .n = 1, .cols = n, .layer_norm = layer_norm, .eps = 0, .dy = dy.data(), .dx = dx.data()},
+        scratch);
     double with_x = 0, with_one = 0, size = 0;
     for (std::size_t i = 0; i < dx.size(); ++i) {
       with_x += double(dx[i]) * double(x[i]);
@@ -175,8 +175,8 @@ double act(ActivationKernel kind, double x) {
 }
 
 TEST(GateBackward, SlopesOfActivations) {
-  for (const auto kind : {ActivationKernel::silu, ActivationKernel::gelu_tanh, ActivationKernel::gelu_erf,
-                          ActivationKernel::relu})
+  for (const auto kind :
+       {ActivationKernel::silu, ActivationKernel::gelu_tanh, ActivationKernel::gelu_erf, ActivationKernel::relu})
     for (double x = -7.03; x < 7; x += 0.11) {
       const float gate = float(x), up = 1.5f, dy = -2.0f;
       float dgate = 0, dup = 0;

@@ -54,9 +54,8 @@ class Scaler {
 
   // A router is scaled with the experts whose input it shares.
   bool selects_all(const Selection& where, const FoldEdge& edge) const {
-    return std::all_of(edge.readers.begin(), edge.readers.end(), [&](std::size_t index) {
-      return !is_linear(tensor(index).role) || where.has(tensor(index));
-    });
+    return std::all_of(edge.readers.begin(), edge.readers.end(),
+                       [&](std::size_t index) { return !is_linear(tensor(index).role) || where.has(tensor(index)); });
   }
 
   // The tensor as it is now, in the source's own order of rows.

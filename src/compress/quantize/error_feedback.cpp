@@ -196,9 +196,9 @@ class Walk {
   }
 
   void fit(dim row, dim begin, const float* values, const float* importance) {
-    const bool some = !apart_.empty() && std::any_of(apart_.begin() + row * n_ + begin,
-                                                     apart_.begin() + row * n_ + begin + block_,
-                                                     [](std::int32_t place) { return place > 0; });
+    const bool some =
+        !apart_.empty() && std::any_of(apart_.begin() + row * n_ + begin, apart_.begin() + row * n_ + begin + block_,
+                                       [](std::int32_t place) { return place > 0; });
     if (some) {
       std::copy_n(values, block_, fitted_.begin());
       std::copy_n(importance, block_, fitted_weights_.begin());
@@ -288,8 +288,8 @@ class Walk {
   dim n_, block_, block_bytes_;
   std::vector<float> error_;  // (rows, n) by place: w - w'
   std::vector<float> moved_;
-  std::vector<float> whole_;  // a block's values
-  std::vector<std::int32_t> apart_;            // empty where nothing is kept apart
+  std::vector<float> whole_;                    // a block's values
+  std::vector<std::int32_t> apart_;             // empty where nothing is kept apart
   std::vector<float> fitted_, fitted_weights_;  // of a block
 };
 

@@ -9,8 +9,8 @@
 namespace pith {
 
 struct FeedbackOptions {
-  double damping = 0.01;  // times the mean of H's diagonal, added to it
-  bool act_order = true;  // columns with large inputs first
+  double damping = 0.01;                    // times the mean of H's diagonal, added to it
+  bool act_order = true;                    // columns with large inputs first
   std::span<const std::int32_t> last = {};  // columns that come after all others, in this order
 };
 

@@ -29,8 +29,7 @@ OptionSpec polish_option() {
 
 FeedbackOptions feedback_choice(const Options& options, const Format& format) {
   // Values that share a code are rounded together, so they cannot come in any order.
-  return {.damping = options.number("damping"),
-          .act_order = options.text("act_order") == "true" && format.joint == 1};
+  return {.damping = options.number("damping"), .act_order = options.text("act_order") == "true" && format.joint == 1};
 }
 
 }  // namespace pith

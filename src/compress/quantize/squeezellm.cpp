@@ -1,6 +1,6 @@
-// SqueezeLLM: a row's levels are placed where weights matter (k-means with a weight for each value), after what lies far
-// from the others was set apart. A row keeps equally many values apart: first those beyond the whiskers of its box plot,
-// then those that its levels would damage most.
+// SqueezeLLM: a row's levels are placed where weights matter (k-means with a weight for each value), after what lies
+// far from the others was set apart. A row keeps equally many values apart: first those beyond the whiskers of its box
+// plot, then those that its levels would damage most.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -12,8 +12,6 @@
 namespace pith {
 
 namespace {
-
-
 
 struct Whiskers {
   float low, high;

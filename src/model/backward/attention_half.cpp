@@ -120,10 +120,10 @@ float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients
 
   fill_rope();
   copy_heads();
-  const std::vector<float> raw_q = b.q_norm.weight ? std::vector<float>(q.as<float>(), q.as<float>() + n * q_width)
-                                                   : std::vector<float>();
-  const std::vector<float> raw_k = b.k_norm.weight ? std::vector<float>(k.as<float>(), k.as<float>() + n * kv_width)
-                                                   : std::vector<float>();
+  const std::vector<float> raw_q =
+      b.q_norm.weight ? std::vector<float>(q.as<float>(), q.as<float>() + n * q_width) : std::vector<float>();
+  const std::vector<float> raw_k =
+      b.k_norm.weight ? std::vector<float>(k.as<float>(), k.as<float>() + n * kv_width) : std::vector<float>();
   to_scores(q.as<float>(), config.heads, b.q_norm);
   to_scores(k.as<float>(), config.kv_heads, b.k_norm);
   std::vector<SequenceRows> sequences;

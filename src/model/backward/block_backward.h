@@ -1,5 +1,5 @@
-// Gradients of one decoder block. The forward pass is the one that everything runs (block_forward.h), with a tape on it:
-// a block's activations are kept from its forward to its backward only, so a whole model needs the residual stream
+// Gradients of one decoder block. The forward pass is the one that everything runs (block_forward.h), with a tape on
+// it: a block's activations are kept from its forward to its backward only, so a whole model needs the residual stream
 // between its blocks and one block's tape.
 #pragma once
 #include <memory>
@@ -32,8 +32,8 @@ class BlockBackward {
   // Whole sequences from their first tokens, one after another: hidden (tokens, hidden) before `layer` becomes what
   // follows it.
   void forward(dim layer, float* hidden, std::span<const dim> lengths);
-  // Of the last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients are added
-  // to. Error(input) where a gradient is not finite.
+  // Of the last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients are
+  // added to. Error(input) where a gradient is not finite.
   void backward(float* gradient, const BlockGradients& wanted);
 
   dim working_bytes() const;  // of the tape and the workspaces so far

@@ -8,8 +8,8 @@ namespace pith {
 
 template <class Each>
 void Tape::for_records(const Each& each) {
-  for (Record* r : {&attn_in, &attended, &ffn_in, &active, &q, &k, &v, &qkv, &attn_out, &gate, &up, &gate_up, &ffn_out,
-                    &middle})
+  for (Record* r :
+       {&attn_in, &attended, &ffn_in, &active, &q, &k, &v, &qkv, &attn_out, &gate, &up, &gate_up, &ffn_out, &middle})
     each(*r);
 }
 

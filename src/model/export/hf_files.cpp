@@ -64,9 +64,8 @@ std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, s
     const bool linear = (is_linear(t.role) || t.role == Role::lm_head || router || embedding) &&
                         std::string_view(t.name).ends_with(kWeight);
     if (linear)
-      modules.push_back(
-          {t.name.substr(0, t.name.size() - kWeight.size()), is_dense_format(*t.format) ? nullptr : t.format,
-           t.shape.empty() ? 0 : t.shape.back()});
+      modules.push_back({t.name.substr(0, t.name.size() - kWeight.size()),
+                         is_dense_format(*t.format) ? nullptr : t.format, t.shape.empty() ? 0 : t.shape.back()});
   }
   if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0});
   return modules;

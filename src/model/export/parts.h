@@ -43,7 +43,7 @@ std::vector<dim> qkv_row_order(dim heads, dim kv_heads, dim head_dim, bool to_st
 inline constexpr std::string_view kOutlierColumns = ".outlier_columns", kOutlierValues = ".outlier_values";
 inline constexpr std::string_view kOutlierPrefix = "pith.";  // of their names in GGUF
 inline constexpr const char* kOutlierKey = "pith.outliers";  // the version of this layout, in GGUF
-std::string module_name(std::string_view weight);  // without ".weight"; Error(input) for another name
+std::string module_name(std::string_view weight);            // without ".weight"; Error(input) for another name
 
 bool is_dense_format(const Format& format);  // f32, f16, bf16
 

@@ -18,7 +18,7 @@ std::string_view dtype_of(const Format& f) {
 // One stored tensor, and which outgoing one it belongs to.
 struct Stored {
   std::size_t owner;
-  std::string literal;  // its bytes when known
+  std::string literal;                                    // its bytes when known
   std::optional<Slot> ExportTensor::*outliers = nullptr;  // null: one of the tensor's slots
 };
 

@@ -237,8 +237,7 @@ class Wiring {
     const Sparse& o = *t->outliers;
     Sum sum;
     sum.parts.emplace_back(std::move(view));
-    sum.parts.emplace_back(
-        listed_view({o.values.cols, o.shared}, o.rows, o.cols, o.positions, o.values.data));
+    sum.parts.emplace_back(listed_view({o.values.cols, o.shared}, o.rows, o.cols, o.positions, o.values.data));
     return {&m_.weights.emplace_back(std::move(sum)), bias};
   }
   void take_rope_factors(Role role, std::vector<float>& out) {
