@@ -89,7 +89,7 @@ static std::filesystem::path default_target(const CompressOptions& o, Container 
 }
 
 static void take_calibration(const CompressOptions& o, Recipe& recipe) {
-  if (!o.calibrate.empty() || (needs_moments(recipe) && !recipe.calibration)) {
+  if (!o.calibrate.empty() || (needs_text(recipe) && !recipe.calibration)) {
     if (!recipe.calibration) recipe.calibration.emplace();
     recipe.calibration->files.assign(o.calibrate.begin(), o.calibrate.end());
   }

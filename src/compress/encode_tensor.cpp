@@ -111,6 +111,10 @@ class Strip {
 
  private:
   void encode_values(dim begin, dim end, const float* values, std::byte* out, std::int32_t* columns, float* kept) {
+    if (task_.finished) {
+      std::memcpy(out, task_.finished + begin * row_bytes_, std::size_t((end - begin) * row_bytes_));
+      return;
+    }
     if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
       return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out, task_.state,

@@ -15,9 +15,10 @@ struct EncodeTask {
   const Format& format;
   const Method& method;  // for quantized formats; dense ones are only rounded
   const Options& options;
-  const float* importance = nullptr;  // (cols) or null
-  const LayerState* state = nullptr;  // what the method made of the inputs, or null
-  OutlierShape outliers = {};         // that the method keeps apart
+  const float* importance = nullptr;    // (cols) or null
+  const LayerState* state = nullptr;    // what the method made of the inputs, or null
+  OutlierShape outliers = {};           // that the method keeps apart
+  const std::byte* finished = nullptr;  // all rows, encoded already (compress/reconstruct), or null
 };
 
 // Holds the buffers; one for a whole run.

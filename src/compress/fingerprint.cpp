@@ -26,10 +26,13 @@ void add_options(Sha256& sha, const Options& options) {
 }
 
 void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
-  for (const MethodStep& step : prepared.rounders) {  // those that scale are among them
-    add_text(sha, step.method->name);
-    add_options(sha, step.options);
-    add_text(sha, selection_text(step.where));
+  for (const auto* steps : {&prepared.rounders, &prepared.finishers}) {  // those that scale are among the rounders
+    for (const MethodStep& step : *steps) {
+      add_text(sha, step.method->name);
+      add_options(sha, step.options);
+      add_text(sha, selection_text(step.where));
+    }
+    add_number(sha, dim(steps->size()));
   }
   add_number(sha, recipe.dither.on);
   add_number(sha, dim(recipe.dither.seed));

@@ -13,6 +13,7 @@
 #include "core/options.h"
 #include "core/progress.h"
 #include "formats/sparse.h"
+#include "model/forward.h"
 #include "model/roles.h"
 
 namespace pith {
@@ -49,7 +50,40 @@ struct ScaledMatrix {
   dim outliers = 0;                              // of each row, kept apart
 };
 
-enum class Needs { nothing, moments };  // of the inputs: no statistics, or all of InputStats
+// One of a block's matrices for methods that see the block whole. Rows are in the order that the forward pass knows.
+struct BlockMatrix {
+  Role role = Role::other;
+  dim rows = 0, cols = 0;
+  const Format* format = nullptr;
+  std::function<void(dim row, float* to)> load;  // what was rounded, (cols); from any thread
+  std::byte* encoded = nullptr;                  // what it was rounded to; may be changed
+};
+
+// One of its norms: of its weights, w or w - 1 as the choices say, w is to be multiplied by `factors` (empty: 1).
+struct BlockNorm {
+  const Norm* norm = nullptr;  // in the block
+  std::span<const float> values;
+  std::vector<float> factors = {};
+};
+
+// A block after its matrices were rounded, and what it should compute.
+struct BlockTask {
+  Network network;         // its block `layer` is as it was rounded
+  Block* block = nullptr;  // the same; its views may be pointed elsewhere, and are put back by the caller
+  dim layer = 0;
+  std::span<BlockMatrix> matrices;
+  std::span<BlockNorm> norms;
+  // Of each sample, (length, hidden): what the compressed blocks before give, and what the original block makes of what
+  // the original ones before give.
+  std::span<const dim> lengths;
+  std::function<void(std::size_t sample, float*to)> input, target;
+  std::uint64_t seed = 0;
+  Progress* progress = nullptr;
+  std::string note;  // what came of it; for the report
+};
+
+// Of the inputs: no statistics; all of InputStats; or a calibration text, but no statistics.
+enum class Needs { nothing, moments, text };
 
 struct Method {
   std::string_view name;
@@ -70,6 +104,9 @@ struct Method {
   // Before a block is rounded, for each input that some of its matrices read: positive factors for their columns, by
   // which what makes the input is divided (compress/fold); empty: none.
   std::vector<float> (*scale)(std::span<const ScaledMatrix> matrices, const Options& options) = nullptr;
+  // After a block was rounded by the steps before: changes codes and ranges of its matrices, or its norms, to bring its
+  // output nearer to the original's.
+  void (*block)(BlockTask& task, const Options& options) = nullptr;
 };
 
 std::span<const Method* const> all_methods();

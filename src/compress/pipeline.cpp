@@ -145,7 +145,7 @@ Outcome compress(const Model& model, const Recipe& recipe, Container container, 
   if (prepared.calibration) {
     progress.begin("calibration text", 1);
     calibrator.emplace(model, calibration_tokens(model, *prepared.calibration),
-                       calibrator_options(recipe, limits, target));
+                       calibrator_options(prepared, recipe, limits, target));
     outcome.calibration_tokens = calibrator->tokens();
     for (const std::string& note : calibrator->notes()) prepared.preflight.notes.push_back(note);
   }

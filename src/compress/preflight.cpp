@@ -6,6 +6,7 @@
 #include "compress/memory.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
+#include "compress/reconstruct/finish_block.h"
 #include "compress/target_profile.h"
 #include "core/error.h"
 #include "io/stage.h"
@@ -112,7 +113,9 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
   }
   p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, *p.calibration, recipe) : 0);
   if (p.calibration)
-    p.preflight.peak_ram_bytes += Calibrator::working_bytes(model, *p.calibration, calibrator_options(recipe, {}, {}));
+    p.preflight.peak_ram_bytes +=
+        Calibrator::working_bytes(model, *p.calibration, calibrator_options(p, recipe, {}, {})) +
+        finishing_bytes(model, p);
 }
 
 // Noise that would touch nothing is a mistake of the caller.
@@ -128,10 +131,20 @@ void take_steps(const Recipe& recipe, Prepared& p) {
     const Method& method = method_or_throw(step.method);
     MethodStep out{&method, Options(method.name, method.options, step.options), step.where};
     if (method.scale) p.scalers.push_back(out);
-    p.rounders.push_back(std::move(out));
+    if (method.block) p.finishers.push_back(out);
+    if (method.layer) p.rounders.push_back(std::move(out));
   };
   add({.method = "rtn", .options = {}, .where = {}});  // what no step names
   for (const Step& step : recipe.steps) add(step);
+}
+
+void check_finishers(const Model& model, const Recipe& recipe, const Prepared& p) {
+  if (p.finishers.empty()) return;
+  const std::string_view name = p.finishers.front().method->name;
+  if (!recipe.compressed_prefix)
+    throw input_error(name, "expected blocks to be calibrated on the compressed blocks before them, not the original");
+  if (model.config().experts > 0)
+    throw input_error(name, "expected a model without mixtures of experts: it needs gradients, which they have not");
 }
 
 // Tells the rows of the table what the export plan knows.
@@ -209,9 +222,11 @@ const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
   return *std::find_if(rounders.rbegin(), rounders.rend(), selects);
 }
 
-CalibratorOptions calibrator_options(const Recipe& recipe, const RunLimits& limits,
+CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, const RunLimits& limits,
                                      const std::filesystem::path& target) {
-  CalibratorOptions options{.with_moments = needs_moments(recipe), .compressed_prefix = recipe.compressed_prefix};
+  CalibratorOptions options{.with_moments = needs_moments(recipe),
+                            .with_targets = !p.finishers.empty(),
+                            .compressed_prefix = recipe.compressed_prefix};
   if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
   options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
   return options;
@@ -235,7 +250,8 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
                          container, p.adapter_or_null());
   check_dither(plans, recipe);
   p.calibration = recipe.calibration;
-  if (needs_moments(recipe) && !p.calibration) p.calibration.emplace();
+  if (needs_text(recipe) && !p.calibration) p.calibration.emplace();
+  check_finishers(model, recipe, p);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
   p.plan_of.assign(model.tensors().size(), Prepared::kNone);

@@ -17,8 +17,9 @@ struct MethodStep {
 struct Prepared {
   Preflight preflight;
   ExportPlan plan;
-  std::vector<MethodStep> scalers;   // that scale, in order
-  std::vector<MethodStep> rounders;  // that round afterwards: of each matrix the last that selects it
+  std::vector<MethodStep> scalers;    // that scale, in order
+  std::vector<MethodStep> rounders;   // that round afterwards: of each matrix the last that selects it
+  std::vector<MethodStep> finishers;  // that see whole blocks when their matrices are rounded, in order
   Importance importance;
   std::optional<CalibrationChoice> calibration;  // where the method or the recipe asks for it
   std::optional<LoraAdapter> adapter;
@@ -36,7 +37,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
                  Progress& progress);
 
 // max_ram_bytes: what the run may take in all, as far as it is limited.
-CalibratorOptions calibrator_options(const Recipe& recipe, const RunLimits& limits,
+CalibratorOptions calibrator_options(const Prepared& prepared, const Recipe& recipe, const RunLimits& limits,
                                      const std::filesystem::path& target);
 
 // One slot that holds the rows as they are encoded, so panels can be written as they come.

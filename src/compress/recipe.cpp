@@ -101,9 +101,10 @@ std::string override_text(const Override& o) { return selection_text(o.where) + 
 std::vector<Step> steps_of(std::string_view chain, const std::vector<std::string>& options) {
   std::vector<const Method*> methods;
   for (const auto name : split(chain, '+')) {
-    if (!methods.empty() && !methods.back()->scale)
+    const Method& method = method_or_throw(name);
+    if (!methods.empty() && !methods.back()->scale && method.layer)
       throw input_error("method", "expected a method that scales before the +, got '{}'", methods.back()->name);
-    methods.push_back(&method_or_throw(name));
+    methods.push_back(&method);
   }
   std::vector<Step> steps;
   for (const Method* m : methods) steps.push_back({.method = std::string(m->name), .options = {}, .where = {}});
@@ -131,6 +132,11 @@ std::string steps_text(const Recipe& recipe) {
     if (!step.where.all()) out += "[" + selection_text(step.where) + "]";
   }
   return out.empty() ? "rtn" : out;
+}
+
+bool needs_text(const Recipe& recipe) {
+  return std::any_of(recipe.steps.begin(), recipe.steps.end(),
+                     [](const Step& s) { return method_or_throw(s.method).needs != Needs::nothing; });
 }
 
 bool needs_moments(const Recipe& recipe) {

@@ -76,6 +76,7 @@ std::vector<Step> steps_of(std::string_view chain, const std::vector<std::string
 // Each to the steps whose methods know it; what none knows to the last, which will refuse it.
 void give_options(std::vector<Step>& steps, const std::vector<std::string>& options);
 std::string steps_text(const Recipe& recipe);  // "awq+gptq", "awq[ffn_down]+rtn"
-bool needs_moments(const Recipe& recipe);      // of the inputs: some step asks for calibration
+bool needs_moments(const Recipe& recipe);      // of the inputs, for some step
+bool needs_text(const Recipe& recipe);         // some step asks for calibration
 
 }  // namespace pith

@@ -147,10 +147,12 @@ void TensorWriter::enter(dim layer) {
   states_.clear();
   squares_.clear();
   scales_.clear();
+  finished_block_ = {};
   calibrator_->gather(layer, progress_);
   if (layer >= 0 && !prepared_.scalers.empty()) scales_ = scale_block(model_, prepared_, layer, *calibrator_);
   gathered_ = layer;
   input_stage_ = 0;
+  if (layer >= 0 && !prepared_.finishers.empty()) finish(layer);
 }
 
 // What the matrices of a later stage read is what the compressed ones before them give.
@@ -161,6 +163,43 @@ void TensorWriter::enter_stage(const ExportTensor& t) {
   states_.clear();
   squares_.clear();
   calibrator_->gather_stage(tensor.layer, input_stage_, progress_);
+}
+
+void TensorWriter::finish(dim layer) {
+  finished_block_ = finish_block(
+      model_, prepared_, layer, *calibrator_, scales_, [this](std::size_t index) { round_whole(index); }, progress_);
+}
+
+// As the other steps round it, before it is finished; for the calibrator alone.
+void TensorWriter::round_whole(std::size_t index) {
+  const ExportTensor& t = prepared_.plan.tensors[index];
+  enter_stage(t);
+  const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
+  const std::unique_ptr<LayerState> own = matrix_state(t, source);
+  const EncodeTask task = task_of(t, source, own.get());
+  const dim rows = source.rows(), panel = TensorEncoder::panel_rows(task), bytes = row_bytes(*t.format, source.cols());
+  ErrorSums sums;
+  for (dim begin = 0; begin < rows; begin += panel) {
+    const dim end = std::min(rows, begin + panel);
+    encoded_.reserve((end - begin) * bytes);
+    encoder_.encode(task, begin, end, encoded_.data(), sums);
+    calibrator_->take(t, begin, std::span(encoded_.data(), std::size_t((end - begin) * bytes)));
+    if (t.outliers.per_row == 0) continue;
+    const auto [columns, values] = encoder_.outliers();
+    calibrator_->take_outliers(t, begin, columns, values);
+  }
+}
+
+// own: of the matrix, or null.
+EncodeTask TensorWriter::task_of(const ExportTensor& t, const SourceRows& source, const LayerState* own) {
+  const MethodStep& step = prepared_.rounder_of(source.tensor());
+  return {.source = source,
+          .format = *t.format,
+          .method = *step.method,
+          .options = step.options,
+          .importance = importance_of(t),
+          .state = own ? own : state_of(t),
+          .outliers = t.outliers};
 }
 
 void TensorWriter::leave(dim layer) {
@@ -214,13 +253,15 @@ Written TensorWriter::write(std::size_t index) {
   const ExportTensor& t = prepared_.plan.tensors[index];
   enter_stage(t);
   const SourceRows source(model_, t, recipe_.dither, prepared_.adapter_or_null(), scales_of(t));
-  const MethodStep& step = prepared_.rounder_of(source.tensor());
   const std::unique_ptr<LayerState> own = matrix_state(t, source);
-  const EncodeTask task{
-      source, *t.format, *step.method, step.options, importance_of(t), own ? own.get() : state_of(t), t.outliers};
+  EncodeTask task = task_of(t, source, own.get());
+  const auto finished = finished_block_.rows.find(index);
+  if (finished != finished_block_.rows.end()) task.finished = finished->second.data();
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
   if (task.state) out.note = task.state->note;
+  if (task.finished && finished == finished_block_.rows.begin())  // once for all of them
+    out.note += (out.note.empty() ? "" : "; ") + finished_block_.note;
   if (calibrator_ && is_linear(source.tensor().role) && !source.tensor().vector) {
     const InputStats* stats = calibrator_->find(source.tensor());
     out.tokens = stats ? stats->tokens : 0;

@@ -11,6 +11,7 @@
 #include "compress/encode_tensor.h"
 #include "compress/fold/scales.h"
 #include "compress/prepare.h"
+#include "compress/reconstruct/finish_block.h"
 #include "io/stage.h"
 
 namespace pith {
@@ -52,6 +53,9 @@ class TensorWriter {
   void write_outliers(const ExportTensor& t, dim begin);
   void enter(dim layer);
   void enter_stage(const ExportTensor& t);
+  void finish(dim layer);
+  void round_whole(std::size_t index);
+  EncodeTask task_of(const ExportTensor& t, const SourceRows& source, const LayerState* own);
   void leave(dim layer);
   const std::string& file_of(const Slot& slot) const { return prepared_.plan.files.at(slot.file).name; }
   template <class Each>
@@ -74,6 +78,7 @@ class TensorWriter {
       states_;                               // of that layer
   BlockScales scales_;                       // of that layer
   std::vector<std::vector<float>> squares_;  // of that layer, for as long as it is written
+  Finished finished_block_;                  // of that layer
   std::vector<dim> scratch_at_;              // by tensor of the plan
 };
 

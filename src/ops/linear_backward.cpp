@@ -12,7 +12,7 @@ namespace {
 
 // Outputs are cut in blocks of one size, whatever the number of threads.
 constexpr dim kInputRows = 128;             // of dx
-constexpr dim kWeightRows = 64;             // of dW
+constexpr dim kWeightRows = 128;            // of dW
 constexpr dim kPanelBytes = dim(16) << 20;  // of a weight that needs widening
 
 struct Operand {

@@ -43,7 +43,7 @@ Table option_table(const std::vector<OptionSpec>& options) {
 }
 
 std::string_view needs_of(const Method& m) {
-  return m.needs == Needs::moments ? "a calibration text" : "nothing; takes importance where it is given";
+  return m.needs != Needs::nothing ? "a calibration text" : "nothing; takes importance where it is given";
 }
 
 Json json_of(const OptionSpec& o) {
@@ -108,6 +108,11 @@ std::string methods_markdown() {
     out += fmt::format("## {}\n\n{} ({}).\n\n- From: {}.\n- Needs: {}.\n", m->name, m->summary, m->family, m->paper,
                        needs_of(*m));
     if (m->scale) out += fmt::format("- Scales: other methods can follow it, `--method {}+...`.\n", m->name);
+    if (m->block)
+      out += fmt::format(
+          "- Works on whole blocks after they were rounded, by rtn or by what stands before the +: "
+          "`--method ...+{}`.\n",
+          m->name);
     if (!m->options.empty()) out += '\n' + markdown_table(option_table(m->options));
   }
   for (const KvCodec* c : all_kv_codecs()) {
@@ -125,8 +130,9 @@ std::string methods_json() {
                        {"family", m->family},
                        {"summary", m->summary},
                        {"paper", m->paper},
-                       {"needs_calibration", m->needs == Needs::moments},
+                       {"needs_calibration", m->needs != Needs::nothing},
                        {"scales", m->scale != nullptr},
+                       {"works_on_blocks", m->block != nullptr},
                        {"options", json_of(m->options)}});
   }
   for (const KvCodec* c : all_kv_codecs())

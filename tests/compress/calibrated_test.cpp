@@ -80,6 +80,9 @@ TEST(Calibrated, ResumedRunGivesTheSameBytes) {
   resume(temp.path, source, calibrated("q4_0", "owq"), "owq.gguf");
   resume(temp.path, source, calibrated("q4_0", "squeezellm"), "squeezellm.gguf");
   resume(temp.path, source, calibrated("q4_0", "awq"), "awq.gguf");
+  Recipe tuned = calibrated("q4_0", "autoround");
+  tuned.steps[0].options = {"iterations=6"};
+  resume(temp.path, source, tuned, "tuned.gguf");
   resume(temp.path, source, calibrated("int4_g32", "awq+gptq"), "both");  // norms in bf16
   Recipe sequential = calibrated("q4_0", "awq+gptq");
   sequential.true_sequential = true;

@@ -57,10 +57,13 @@ Calibrator::Calibrator(const Model& model, CalibrationTokens tokens, const Calib
       forward_(with_blocks(model, blocks_), *std::max_element(length_.begin(), length_.end())),
       stats_(options.with_moments),
       hidden_(times(length_, model.config().hidden), options.max_ram_bytes, options.scratch_folder) {
+  if (options.with_targets)
+    originals_.emplace(times(length_, model.config().hidden), options.max_ram_bytes, options.scratch_folder);
   sequence_.reserve(*std::max_element(length_.begin(), length_.end()) * model.config().hidden * dim(sizeof(float)));
   for (std::size_t i = 0; i < tokens.sequences.size(); ++i) {
     forward_.embed(tokens.sequences[i], sequence_.as<float>());
     hidden_.store(i, sequence_.as<float>());
+    if (originals_) originals_->store(i, sequence_.as<float>());
   }
 }
 
@@ -93,6 +96,18 @@ void Calibrator::gather(dim layer, Progress& progress) {
     forward_.run(layer, hidden, length, &stats_);
     if (!options_.compressed_prefix) hidden_.store(i, hidden);
   });
+  if (originals_ && layer >= 0) advance_originals(layer, progress);
+}
+
+// The block is still the model's.
+void Calibrator::advance_originals(dim layer, Progress& progress) {
+  for (std::size_t i = 0; i < length_.size(); ++i) {
+    originals_->load(i, sequence_.as<float>());
+    forward_.run(layer, sequence_.as<float>(), length_[i]);
+    originals_->store(i, sequence_.as<float>());
+    progress.advance(0, "running original block");
+  }
+  originals_after_ = layer;
 }
 
 Encoded& Calibrator::compressed(const ExportTensor& t) {
@@ -162,7 +177,7 @@ void Calibrator::take_outliers(const ExportTensor& t, dim begin, std::span<const
   put_rows(t, begin, t.outliers.per_row * 2, values, s.values.owned.data());
 }
 
-Block& Calibrator::with_taken(dim layer) {
+Block& Calibrator::put_taken(dim layer) {
   Block& block = blocks_[std::size_t(layer)];
   for (const auto& [source, weight] : taken_) {
     const ModelTensor& t = model_.tensors()[source];
@@ -177,31 +192,48 @@ void Calibrator::gather_stage(dim layer, int stage, Progress& progress) {
   PITH_CHECK(options_.compressed_prefix);
   stats_.clear();
   stats_.keep_only(stage);
-  Block& block = with_taken(layer);
+  Block& block = put_taken(layer);
   for_sequences(fmt::format("calibrating block {} again", layer), progress,
                 [&](std::size_t, float* hidden, dim length) { forward_.run(layer, hidden, length, &stats_); });
   block = model_.blocks()[std::size_t(layer)];
   stats_.keep_only(std::nullopt);
 }
 
+Network Calibrator::with_taken(dim layer) {
+  PITH_CHECK(originals_ && originals_after_ == layer && options_.compressed_prefix);
+  put_taken(layer);
+  return with_blocks(model_, blocks_);
+}
+
+Encoded* Calibrator::taken(std::size_t tensor) {
+  const auto at = taken_.find(tensor);
+  return at == taken_.end() ? nullptr : std::get_if<Encoded>(&at->second);
+}
+
+void Calibrator::forget_taken(dim layer) {
+  blocks_[std::size_t(layer)] = model_.blocks()[std::size_t(layer)];
+  taken_.clear();
+  taken_vectors_.clear();
+}
+
 void Calibrator::advance(dim layer, Progress& progress) {
+  if (originals_ && originals_after_ != layer) advance_originals(layer, progress);  // its rows came from a journal
   if (!options_.compressed_prefix) return;
-  Block& block = with_taken(layer);
+  put_taken(layer);
   for_sequences(fmt::format("running compressed block {}", layer), progress,
                 [&](std::size_t i, float* hidden, dim length) {
                   forward_.run(layer, hidden, length);
                   hidden_.store(i, hidden);
                 });
-  block = model_.blocks()[std::size_t(layer)];
-  taken_.clear();
-  taken_vectors_.clear();
+  forget_taken(layer);
 }
 
 dim Calibrator::working_bytes(const Model& model, const CalibrationChoice& choice, const CalibratorOptions& options) {
   const Config& c = model.config();
   const dim hidden = choice.samples * choice.length * c.hidden * dim(sizeof(float));
   const dim widest = std::max({c.hidden, c.ffn, c.heads * c.head_dim});
-  dim bytes = std::min(hidden, options.max_ram_bytes) + BlockForward::working_bytes(c, choice.length);
+  dim bytes = (options.with_targets ? 2 : 1) * std::min(hidden, options.max_ram_bytes) +
+              BlockForward::working_bytes(c, choice.length);
   if (options.with_moments) {
     const dim narrow = 3 * SecondMoment::bytes(c.hidden);
     bytes += narrow + SecondMoment::bytes(c.ffn) + 3 * widest * widest * dim(sizeof(double));

@@ -15,6 +15,7 @@ namespace pith {
 
 struct CalibratorOptions {
   bool with_moments = false;
+  bool with_targets = false;         // keep what the original blocks give to the original text, too
   bool compressed_prefix = true;     // false: each block sees what the original blocks before it give
   dim max_ram_bytes = dim(1) << 30;  // of hidden states; beyond it they go to a file in scratch_folder
   std::filesystem::path scratch_folder = ".";
@@ -41,13 +42,26 @@ class Calibrator {
   // Runs `layer` as it is now, with the weights that were taken, and forgets them.
   void advance(dim layer, Progress& progress);
 
+  // For methods that see a whole block, between gather and advance, with_targets and the compressed prefix:
+  // The network with this block as it was taken so far, until forget_taken.
+  Network with_taken(dim layer);
+  Block& block(dim layer) { return blocks_[std::size_t(layer)]; }
+  Encoded* taken(
+      std::size_t tensor);  // by Model::tensors() index: rows in the source's order; null: was not taken, or is a sum
+  void forget_taken(dim layer);
+  std::span<const dim> lengths() const { return length_; }
+  // Of a sequence, (length, hidden): what the block reads, and what the original block gives after original ones.
+  void load_input(std::size_t sequence, float* to) const { hidden_.load(sequence, to); }
+  void load_target(std::size_t sequence, float* to) const { originals_->load(sequence, to); }
+
   std::span<const std::string> notes() const { return notes_; }
   dim tokens() const { return token_count_; }
   static dim working_bytes(const Model& model, const CalibrationChoice& choice, const CalibratorOptions& options);
 
  private:
-  Block& with_taken(dim layer);
   Encoded& compressed(const ExportTensor& t);
+  Block& put_taken(dim layer);
+  void advance_originals(dim layer, Progress& progress);
   void take_vector(const ExportTensor& t, std::span<const std::byte> row);
   void put_vector(Block& block, std::size_t source, const float* values) const;
   template <class Each>
@@ -64,6 +78,8 @@ class Calibrator {
   BlockForward forward_;
   StatsCollector stats_;
   HiddenStates hidden_;
+  std::optional<HiddenStates> originals_;
+  dim originals_after_ = -1;  // the block that originals_ have passed
   Buffer sequence_;
 };
 
