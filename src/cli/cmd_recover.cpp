@@ -1,0 +1,82 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "compress/lowrank/recover.h"
+#include "core/error.h"
+#include "io/stage.h"
+#include "report/human.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct RecoverOptions {
+  std::string original, compressed, out;
+  std::vector<std::string> calibrate;
+  long long rank = 8, samples = 128, length = 512, seed = 0;
+  bool overwrite = false;
+};
+
+dim write(const std::filesystem::path& target, const std::vector<AdapterFile>& files, bool overwrite) {
+  const bool single = files.size() == 1 && files[0].name.empty();
+  Stage stage(target, single ? Stage::Kind::file : Stage::Kind::folder, "adapter",
+              {.resume = false, .overwrite = overwrite});
+  dim total = 0;
+  for (const AdapterFile& file : files) {
+    const std::string name = single ? target.filename().string() : file.name;
+    stage.add_file(name, dim(file.bytes.size()));
+    stage.write(name, 0, std::as_bytes(std::span(file.bytes)));
+    total += dim(file.bytes.size());
+  }
+  stage.commit();
+  return total;
+}
+
+void run(const RecoverOptions& o) {
+  const Model original = Model::open(o.original), compressed = Model::open(o.compressed);
+  std::string target = o.out.empty() ? o.compressed : o.out;
+  if (o.out.empty()) {
+    while (target.ends_with('/')) target.pop_back();
+    if (target.ends_with(".gguf")) target.resize(target.size() - 5);
+    target += compressed.is_gguf() ? "-adapter.gguf" : "-adapter";
+  }
+  const CalibrationChoice choice{
+      {o.calibrate.begin(), o.calibrate.end()}, dim(o.samples), dim(o.length), std::uint64_t(o.seed)};
+  const Recovered found = recover(original, compressed, dim(o.rank), choice, terminal_progress());
+  const dim bytes = write(target, adapter_files(compressed, found.parts), o.overwrite);
+  std::string text;
+  for (const std::string& note : found.notes) text += "note: " + note + "\n";
+  print(text + fmt::format("{} matrices, rank {}; on {} tokens their damage falls to {:.1f} % of what it was\n"
+                           "wrote {} ({})\n",
+                           found.parts.size(), o.rank, found.tokens, 100 * found.after / found.before, target,
+                           report::human_bytes(bytes)));
+}
+
+void set_up(CLI::App& app) {
+  auto o = std::make_shared<RecoverOptions>();
+  app.add_option("original", o->original, "the model before compression")->required();
+  app.add_option("compressed", o->compressed, "the same, compressed")->required();
+  app.add_option("-o,--out", o->out,
+                 "the adapter to write: a .gguf for a GGUF, else a PEFT folder (default: beside the compressed model)");
+  app.add_option("--rank", o->rank, "of each matrix's correction")->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--calibrate", o->calibrate, "text to weigh inputs by (default: the model writes its own)");
+  app.add_option("--calibrate-samples", o->samples, "pieces of the text")->capture_default_str();
+  app.add_option("--calibrate-length", o->length, "tokens of a piece")->capture_default_str();
+  app.add_option("--calibrate-seed", o->seed, "draws the pieces")->capture_default_str();
+  app.add_flag("--overwrite", o->overwrite, "replace an existing output");
+  add_threads(app);
+  app.callback([o] { run(*o); });
+}
+
+}  // namespace
+
+extern const Command recover_command;
+const Command recover_command = {
+    "recover", "write what compression took away as a low-rank adapter (LoRC)",
+    "  pith recover model/ model-q3_k.gguf --calibrate text.txt -o model-q3_k-adapter.gguf\n"
+    "  llama-cli -m model-q3_k.gguf --lora model-q3_k-adapter.gguf\n"
+    "  pith convert model-q3_k.gguf --lora model-q3_k-adapter.gguf --format f16 -o merged.gguf",
+    set_up};
+
+}  // namespace pith::cli
