@@ -16,7 +16,7 @@ namespace {
 
 struct EvalArguments {
   std::vector<std::string> models;
-  std::string against, text, protocol = "llamacpp-512", kv = "f32";
+  std::string against, text, protocol = "llamacpp-512", kv = "f32", activations;
   dim windows = 0;
   bool json = false;
 };
@@ -40,6 +40,7 @@ Rows run(const EvalArguments& a) {
   options.protocol = a.protocol;
   options.max_windows = a.windows;
   options.kv = KvSpec(a.kv);
+  if (!a.activations.empty()) options.activations = ActSpec(a.activations);
   std::optional<Model> base;
   if (!a.against.empty()) base = Model::open(a.against);
   Rows rows;
@@ -96,7 +97,8 @@ std::string as_table(const EvalArguments& a, const Rows& rows) {
   for (const Row& row : rows.models)
     add(row.path, report::human_bytes(row.file_bytes), row.result, row.divergence ? &*row.divergence : nullptr);
   return report::text_table(table) + "\n" + first.result.protocol + ": " + first.result.conditions +
-         (first.result.kv == "f32" ? "" : "; keys and values " + first.result.kv) + "\n";
+         (first.result.kv == "f32" ? "" : "; keys and values " + first.result.kv) +
+         (a.activations.empty() ? "" : "; activations " + a.activations) + "\n";
 }
 
 void set_up(CLI::App& app) {
@@ -108,12 +110,14 @@ void set_up(CLI::App& app) {
   for (const Protocol& p : all_protocols()) protocols += fmt::format("\n{:>14}  {}", p.name, p.summary);
   app.add_option("--protocol", a->protocol, "how windows are cut and what counts:" + protocols)->capture_default_str();
   add_kv(app, a->kv);
+  add_activations(app, a->activations, "as the model says");
   app.add_option("--windows", a->windows, "only the first N windows (0: all)")->check(CLI::NonNegativeNumber);
   app.add_flag("--json", a->json, "machine-readable output");
   add_threads(app);
   app.callback([a] {
     protocol_or_throw(a->protocol);
     KvSpec{a->kv};  // before any work
+    if (!a->activations.empty()) ActSpec{a->activations};
     const Rows rows = run(*a);
     terminal_progress().end();
     if (a->json) return print(as_json(*a, rows));
@@ -131,6 +135,7 @@ const Command eval_command = {"eval", "measure perplexity, and the divergence fr
                               "  pith eval model.gguf --text wikitext2.test.raw --protocol gptq-2048\n"
                               "  pith eval small.gguf --against original/ --text text.txt\n"
                               "  pith eval original/ --against original/ --text text.txt --kv kivi:bits=2\n"
+                              "  pith eval w8/ --against original/ --text text.txt --activations int8\n"
                               "  pith eval q4.gguf q5.gguf q8.gguf --against original/ --text text.txt --json",
                               set_up};
 

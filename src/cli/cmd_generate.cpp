@@ -18,7 +18,7 @@ namespace {
 struct GenerateArguments {
   std::string model, prompt;
   GenerateOptions options;
-  std::string system, history, kv = "f32";
+  std::string system, history, kv = "f32", activations;
   bool json = false, quiet = false, chat = false;
 };
 
@@ -120,6 +120,7 @@ void set_up(CLI::App& app) {
   app.add_option("--context", a->options.context, "tokens of prompt and answer together (0: as needed)")
       ->check(CLI::NonNegativeNumber);
   add_kv(app, a->kv);
+  add_activations(app, a->activations, "as the model says");
   app.add_option("-t,--temperature", s.temperature, "0: always the most likely token")->capture_default_str();
   app.add_option("--top-k", s.top_k, "keep the K most likely (0: all)")->capture_default_str();
   app.add_option("--top-p", s.top_p, "keep the fewest that reach this probability")->capture_default_str();
@@ -135,6 +136,7 @@ void set_up(CLI::App& app) {
   add_threads(app);
   app.callback([a] {
     a->options.kv = KvSpec(a->kv);
+    if (!a->activations.empty()) a->options.activations = ActSpec(a->activations);
     run(*a);
   });
 }

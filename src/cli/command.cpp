@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "ops/act/act_codec.h"
 #include "ops/kv/kv_codec.h"
 
 namespace pith::cli {
@@ -20,6 +21,14 @@ void add_kv(CLI::App& app, std::string& text) {
   for (const KvCodec* codec : all_kv_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);
   app.add_option("--kv", text, "how keys and values are stored, CODEC or CODEC:option=value,...:" + codecs)
       ->capture_default_str();
+}
+
+void add_activations(CLI::App& app, std::string& text, const std::string& by_default) {
+  std::string codecs;
+  for (const ActCodec* codec : all_act_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);
+  app.add_option("--activations", text,
+                 "how linear layers round their inputs, CODEC or CODEC:option=value,... (default: " + by_default + "):" +
+                     codecs);
 }
 
 void print(const std::string& text) {

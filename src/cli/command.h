@@ -27,6 +27,9 @@ void add_threads(CLI::App& app);
 // --kv, how keys and values are stored; to be parsed by KvSpec.
 void add_kv(CLI::App& app, std::string& text);
 
+// --activations, how linear layers round their inputs; to be parsed by ActSpec where it is not empty.
+void add_activations(CLI::App& app, std::string& text, const std::string& by_default);
+
 void print(const std::string& text);  // to standard output; Error(environment) when it is closed or full
 
 }  // namespace pith::cli

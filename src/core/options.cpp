@@ -9,6 +9,18 @@
 
 namespace pith {
 
+NamedOptions named_options(std::string_view text) {
+  const auto colon = text.find(':');
+  NamedOptions out{std::string(text.substr(0, colon)), {}};
+  if (colon == text.npos) return out;
+  for (text.remove_prefix(colon + 1);;) {
+    const auto comma = text.find(',');
+    out.given.emplace_back(text.substr(0, comma));
+    if (comma == text.npos) return out;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 static void check_value(std::string_view owner, const OptionSpec& spec, std::string_view value) {
   if (!spec.choices.empty()) {
     if (std::find(spec.choices.begin(), spec.choices.end(), value) == spec.choices.end())

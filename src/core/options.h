@@ -18,6 +18,13 @@ struct OptionSpec {
   double high = 0;
 };
 
+// "name", or "name:option=value,option=value".
+struct NamedOptions {
+  std::string name;
+  std::vector<std::string> given;  // "option=value" each
+};
+NamedOptions named_options(std::string_view text);
+
 // Values given by name over their specs; every getter throws Error(input) that lists what is allowed.
 class Options {
  public:

@@ -57,13 +57,13 @@ Divergence divergence_of(Rows& rows, std::span<const dim> sizes) {
 class PairedRun {
  public:
   PairedRun(const Model& model, const Model& base, const WindowSet& set, std::span<const WindowStep> steps,
-            const KvSpec& kv)
+            const EvalOptions& options)
       : set_(set),
         targets_(scored_targets(set)),
         vocab_(model.config().vocab),
         base_vocab_(base.config().vocab),
         rows_(targets_.size()),
-        model_(model, set, steps, kv),
+        model_(model, set, steps, options.kv, plan_of(options)),
         base_(base, set, steps) {
     check_targets(targets_, std::min(vocab_, base_vocab_));
     dim most = 0;
@@ -125,7 +125,7 @@ Comparison compare(const Model& model, const Model& base, std::string_view text,
   const auto steps = plan_steps(set, options.batch_tokens,
                                 kHeldLogitsBytes / (std::max<dim>(base.config().vocab, 1) * dim(sizeof(float))));
   progress.begin("divergence", dim(set.windows.size()));
-  PairedRun run(model, base, set, steps, options.kv);
+  PairedRun run(model, base, set, steps, options);
   for (const WindowStep& step : steps) {
     run.run(step);
     progress.advance(windows_ended_by(step, set));
@@ -134,9 +134,9 @@ Comparison compare(const Model& model, const Model& base, std::string_view text,
 
   Comparison result;
   result.model = result_of(protocol, text, set, run.rows().nll, run.totals());
-  note_cache(result.model, model.config(), options.kv);
+  note_codecs(result.model, model, options.kv, options.activations);
   EvalResult base_result = result_of(protocol, text, set, run.rows().base_nll, run.base_totals());
-  note_cache(base_result, base.config(), {});
+  note_codecs(base_result, base, {}, {});
   result.divergence = divergence_of(run.rows(), scored_sizes(set));
   result.divergence.base = base_result;
   return result;

@@ -23,7 +23,7 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
   progress.begin("perplexity", dim(set.windows.size()));
   RunTotals totals;
   const Stopwatch watch;
-  WindowRunner runner(model, set, steps, options.kv);
+  WindowRunner runner(model, set, steps, options.kv, plan_of(options));
   for (const WindowStep& step : steps) {
     runner.run(step, [&](dim first_row, const float* logits, dim rows) {
       parallel_for(rows, [&](dim r) {
@@ -42,7 +42,7 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
   totals.seconds = watch.seconds();
   progress.end();
   EvalResult result = result_of(protocol, text, set, nll, totals);
-  note_cache(result, model.config(), options.kv);
+  note_codecs(result, model, options.kv, options.activations);
   return result;
 }
 

@@ -1,5 +1,6 @@
 // Perplexity under named protocols, and divergence of a model from its original on the same tokens.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "eval/protocols.h"
 #include "eval/statistics.h"
 #include "model/model.h"
+#include "ops/act/act_codec.h"
 #include "ops/kv/kv_codec.h"
 
 namespace pith {
@@ -19,6 +21,7 @@ struct EvalOptions {
   // How the model's keys and values are stored; a base keeps them in f32. A query reads its own and earlier positions
   // from the cache as it would when generating token by token (KvSide), so a codec's error is in every scored token.
   KvSpec kv = {};
+  std::optional<ActSpec> activations = {};  // how the model's linear layers round their inputs; else as it says
 };
 
 struct EvalResult {
@@ -28,6 +31,7 @@ struct EvalResult {
   dim bytes = 0;           // of the text that the scored tokens stand for
   std::string kv = "f32";  // the codec of keys and values, with its options
   double kv_bits_per_value = 32;
+  std::string activations = "f32";  // the codec of the inputs of linear layers
   dim kv_bytes = 0;            // of the cache of one sequence of `context` tokens
   std::string conditions;      // in words: context, BOS, windows, scored positions, dropped tail
   Interval nll;                // nats per token

@@ -40,9 +40,11 @@ EvalResult result_of(const Protocol& protocol, std::string_view text, const Wind
   return result;
 }
 
-void note_cache(EvalResult& result, const Config& config, const KvSpec& kv) {
+void note_codecs(EvalResult& result, const Model& model, const KvSpec& kv, const std::optional<ActSpec>& activations) {
+  const Config& config = model.config();
   result.kv = kv.text();
   result.kv_bits_per_value = kv.plan(config.head_dim).bits_per_value();
+  result.activations = (activations ? *activations : model.activations()).text();
   result.kv_bytes = KvCache::bytes(config, 1, result.context, kv);
 }
 

@@ -21,8 +21,11 @@ struct RunTotals {
 EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
                      const RunTotals& totals);
 
-// What the result says of the cache of keys and values.
-void note_cache(EvalResult& result, const Config& config, const KvSpec& kv);
+// What the result says of how keys, values and inputs were rounded.
+void note_codecs(EvalResult& result, const Model& model, const KvSpec& kv, const std::optional<ActSpec>& activations);
+inline const ActPlan* plan_of(const EvalOptions& options) {
+  return options.activations ? &options.activations->plan() : nullptr;
+}
 
 class Stopwatch {
  public:

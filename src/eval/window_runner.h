@@ -37,7 +37,9 @@ dim windows_ended_by(const WindowStep& step, const WindowSet& set);
 // Steps must be run in the order of the plan: a window cut into parts goes on in the cache.
 class WindowRunner {
  public:
-  WindowRunner(const Model& model, const WindowSet& set, std::span<const WindowStep> steps, const KvSpec& kv = {});
+  // act: how the linear layers round their inputs; null: as the model says.
+  WindowRunner(const Model& model, const WindowSet& set, std::span<const WindowStep> steps, const KvSpec& kv = {},
+               const ActPlan* act = nullptr);
   // sink(first_row, logits (rows, vocab), rows) as Forward::run, with first_row over all windows.
   void run(const WindowStep& step, const Forward::LogitsSink& sink);
 

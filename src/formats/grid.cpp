@@ -43,6 +43,17 @@ void read_block32(const std::byte* codes_at, int bits, std::uint8_t* codes) {
   }
 }
 
+void read_codes(const std::byte* stream, int bits, dim n, std::uint8_t* codes) {
+  if (bits == 8) {
+    std::memcpy(codes, stream, std::size_t(n));
+    return;
+  }
+  dim j = 0;
+  if (bits == 4)
+    for (; j + 8 <= n; j += 8) unpack8<4>(stream + j / 2, codes + j);
+  for (; j < n; ++j) codes[j] = std::uint8_t(get_code(stream, j, bits));
+}
+
 void write_block32(const std::uint8_t* codes, int bits, std::byte* codes_at) {
   if (bits == 8) {
     for (dim j = 0; j < 32; ++j) codes_at[j] = std::byte(codes[j] ^ 0x80u);
@@ -77,7 +88,7 @@ GridGroup read_group(const Format& f, const Grid& grid, const std::byte* row, di
   if (is_block32(f))
     read_block32(codes_at, grid.bits, codes);
   else
-    for (dim j = 0; j < grid.group; ++j) codes[j] = std::uint8_t(get_code(codes_at, j, grid.bits));
+    read_codes(codes_at, grid.bits, grid.group, codes);
   GridGroup group{load_u16(block), 0, 0};
   if (grid.kind == GridKind::minimum) group.min_bits = load_u16(block + 2);
   if (grid.kind == GridKind::symmetric) group.zero = half_of(grid.bits);

@@ -79,7 +79,8 @@ struct Network {
   Linear embed, pos_embed, lm_head;
   Norm output_norm;
   std::span<const Block> blocks;
-  static Network of(const Model& model);
+  const ActPlan* act = nullptr;  // of all linear layers in blocks; null: as each says itself
+  static Network of(const Model& model, const ActPlan* act = nullptr);
 };
 
 class Forward {

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "core/error.h"
 #include "model/forward_layers.h"
 #include "model/forward_rope.h"
@@ -6,11 +8,21 @@ namespace pith {
 
 namespace {
 
+// Where a plan has fixed scales, each layer must have brought its own.
+void check_act(const ActPlan* act, const Linear& linear, const char* name, dim layer) {
+  if (act && act->on() && act->fixed && !(linear.act_scale > 0 && std::isfinite(linear.act_scale)))
+    throw Error(Blame::input, "activations",
+                fmt::format("expected a static scale above 0 for the input of {} in layer {}, got {}", name, layer,
+                            linear.act_scale),
+                "only models that were compressed with static scales have them");
+}
+
 void check_matrix(const Linear& linear, const char* name, dim layer, dim rows, dim cols) {
   if (!linear.weight) throw input_error("model", "expected a matrix {} in layer {}, got none", name, layer);
   const dim r = weight_rows(*linear.weight), c = weight_cols(*linear.weight);
   if (r != rows || c != cols)
     throw input_error("model", "expected {} of layer {} to be {} x {}, got {} x {}", name, layer, rows, cols, r, c);
+  check_act(linear.act, linear, name, layer);
 }
 
 void check_sizes(const Config& c) {
@@ -93,7 +105,15 @@ void check_network(const Network& n) {
   if (n.pos_embed.weight && weight_cols(*n.pos_embed.weight) != c.hidden)
     throw input_error("model", "expected position embeddings of width {}, got {}", c.hidden,
                       weight_cols(*n.pos_embed.weight));
-  for (dim l = 0; l < c.layers; ++l) check_block(c, n.blocks[std::size_t(l)], l);
+  for (dim l = 0; l < c.layers; ++l) {
+    const Block& b = n.blocks[std::size_t(l)];
+    check_block(c, b, l);
+    for (const Linear* linear : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gate_up, &b.down})
+      if (linear->weight) check_act(n.act, *linear, "a matrix", l);
+    for (const Expert& e : b.experts)
+      for (const Linear* linear : {&e.gate, &e.up, &e.down})
+        if (linear->weight) check_act(n.act, *linear, "an expert's matrix", l);
+  }
 }
 
 }  // namespace pith

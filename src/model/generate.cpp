@@ -38,7 +38,7 @@ GenerateResult generate(const Model& model, std::span<const Token> prompt, const
   if (options.max_tokens < 0) throw input_error("max-tokens", "expected a number from 0, got {}", options.max_tokens);
   const dim limit = context_of(model.config(), dim(prompt.size()), options);
   const std::vector<Token> stops = stops_of(model, options);
-  Forward forward(model);
+  Forward forward(Network::of(model, options.activations ? &options.activations->plan() : nullptr));
   KvCache cache(model.config(), 1, limit, options.kv);
   Sampler sampler(options.sampler);
   TextStream stream(options.stop_strings);

@@ -1,6 +1,7 @@
 // Text from a model, token by token.
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@ struct GenerateOptions {
   dim max_tokens = 128;
   dim context = 0;  // tokens of prompt and answer together; 0: as many as needed, up to the model's own limit
   KvSpec kv = {};   // how keys and values are stored
+  std::optional<ActSpec> activations = {};  // how linear layers round their inputs; else as the model says
   SamplerOptions sampler = {};
   std::vector<Token> stop_tokens = {};  // besides the tokenizer's end tokens
   bool ignore_end = false;              // end tokens do not stop

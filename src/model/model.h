@@ -15,6 +15,7 @@
 #include "io/tokenizer.h"
 #include "model/config.h"
 #include "model/roles.h"
+#include "ops/act/act_codec.h"
 
 namespace pith {
 
@@ -40,7 +41,9 @@ dim bytes_of(const ModelTensor& t);  // outliers included
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {
   const Weight* weight = nullptr;
-  const float* bias = nullptr;  // (rows)
+  const float* bias = nullptr;    // (rows)
+  const ActPlan* act = nullptr;   // how its input is rounded; null: not at all
+  float act_scale = 0;            // where the plan has it fixed
 };
 
 // Norm weights and biases widened to f32 once at load (they are small).
@@ -82,6 +85,8 @@ class Model {
   const Linear& pos_embed() const;  // (context, hidden); weight null when absent
   const Linear& lm_head() const;    // the embedding itself when tied
   const Norm& output_norm() const;
+  // How the inputs of the blocks' quantized matrices are meant to be rounded; f32 where the files say nothing.
+  const ActSpec& activations() const;
   std::span<const Block> blocks() const;
 
   const std::filesystem::path& path() const;

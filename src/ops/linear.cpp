@@ -5,7 +5,9 @@
 #include "formats/format.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
+#include "ops/act/act_rows.h"
 #include "ops/dense_product.h"
+#include "ops/integer_product.h"
 #include "ops/parts.h"
 
 namespace pith {
@@ -144,11 +146,7 @@ void many_rows_bf16(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) 
   });
 }
 
-}  // namespace
-
-void linear(const LinearCall& call, LinearWorkspace& workspace) {
-  PITH_CHECK(call.weight && call.x && call.y);
-  if (call.n == 0) return;
+void plain_linear(const LinearCall& call, LinearWorkspace& workspace) {
   const Rows w(*call.weight);
   const auto* encoded = std::get_if<Encoded>(call.weight);
   if (call.n < kFewRows)
@@ -157,6 +155,21 @@ void linear(const LinearCall& call, LinearWorkspace& workspace) {
     many_rows_bf16(*encoded, call, workspace);
   else
     many_rows(w, call, workspace);
+}
+
+}  // namespace
+
+void linear(const LinearCall& call, LinearWorkspace& workspace) {
+  PITH_CHECK(call.weight && call.x && call.y);
+  if (call.n == 0) return;
+  if (!call.act || !call.act->on()) return plain_linear(call, workspace);
+  if (is_integer_product(call)) return integer_product(call, workspace);
+  LinearCall rounded = call;
+  const dim cols = weight_cols(*call.weight);
+  workspace.inputs.reserve(call.n * cols * dim(sizeof(float)));
+  round_act_rows(*call.act, call.act_scale, call.x, call.n, cols, workspace.inputs.as<float>());
+  rounded.x = workspace.inputs.as<float>();
+  plain_linear(rounded, workspace);
 }
 
 }  // namespace pith

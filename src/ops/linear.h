@@ -1,8 +1,11 @@
 // y = x W^T + bias for a weight of any kind. Many rows: panels of the weight are widened and packed, then
-// multiplied. Few rows (decode): one pass over the stored weight. Same bits for any number of threads.
+// multiplied. Few rows (decode): one pass over the stored weight. Inputs may be
+// rounded first; where their codes and the weight's are integers, those are multiplied. Same bits for any number of
+// threads.
 #pragma once
 #include "core/weight.h"
 #include "formats/sparse.h"  // weight_rows, weight_cols
+#include "ops/act/act_codec.h"
 
 namespace pith {
 
@@ -10,7 +13,8 @@ namespace pith {
 struct LinearWorkspace {
   Buffer packed;   // one panel, packed
   Buffer widened;  // per thread: 17 rows in f32
-  dim size_bytes() const { return packed.size_bytes() + widened.size_bytes(); }
+  Buffer inputs;   // x rounded
+  dim size_bytes() const { return packed.size_bytes() + widened.size_bytes() + inputs.size_bytes(); }
 };
 
 struct LinearCall {
@@ -21,6 +25,8 @@ struct LinearCall {
   float* y = nullptr;  // (n, rows), row i at y + i * y_stride
   dim y_stride = 0;
   bool add = false;  // y += instead of y =
+  const ActPlan* act = nullptr;  // how x is rounded; null: not at all
+  float act_scale = 0;           // where the plan has it fixed
 };
 void linear(const LinearCall& call, LinearWorkspace& workspace);
 

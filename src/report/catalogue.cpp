@@ -4,6 +4,7 @@
 
 #include "compress/method.h"
 #include "compress/recipe_file.h"
+#include "ops/act/act_codec.h"
 #include "ops/kv/kv_codec.h"
 #include "report/json_values.h"
 #include "report/table.h"
@@ -66,7 +67,7 @@ Json json_of(const std::vector<OptionSpec>& options) {
 // Of keys and values in long sequences with heads of 128 and the codec's own choices.
 double bits_of(const KvCodec& codec) { return KvSpec(codec.name).plan(128).bits_per_value(); }
 
-constexpr std::string_view kKvFamily = "kv cache";
+constexpr std::string_view kKvFamily = "kv cache", kActFamily = "activations";
 
 }  // namespace
 
@@ -98,6 +99,10 @@ std::string methods_text() {
         fmt::format("\n{} ({}): {}; {:.4g} bits a value\n{}\n", c->name, kKvFamily, c->summary, bits_of(*c), c->paper);
     if (!c->options.empty()) out += text_table(option_table(c->options));
   }
+  for (const ActCodec* c : all_act_codecs()) {
+    out += fmt::format("\n{} ({}): {}\n{}\n", c->name, kActFamily, c->summary, c->paper);
+    if (!c->options.empty()) out += text_table(option_table(c->options));
+  }
   return out;
 }
 
@@ -118,6 +123,10 @@ std::string methods_markdown() {
   for (const KvCodec* c : all_kv_codecs()) {
     out += fmt::format("\n## {}\n\n{} ({}).\n\n- From: {}.\n- Bits a value: {:.4g}.\n", c->name, c->summary, kKvFamily,
                        c->paper, bits_of(*c));
+    if (!c->options.empty()) out += '\n' + markdown_table(option_table(c->options));
+  }
+  for (const ActCodec* c : all_act_codecs()) {
+    out += fmt::format("\n## {}\n\n{} ({}).\n\n- From: {}.\n", c->name, c->summary, kActFamily, c->paper);
     if (!c->options.empty()) out += '\n' + markdown_table(option_table(c->options));
   }
   return out;
@@ -141,6 +150,12 @@ std::string methods_json() {
                        {"summary", c->summary},
                        {"paper", c->paper},
                        {"bits_per_value", bits_of(*c)},
+                       {"options", json_of(c->options)}});
+  for (const ActCodec* c : all_act_codecs())
+    methods.push_back({{"name", c->name},
+                       {"family", kActFamily},
+                       {"summary", c->summary},
+                       {"paper", c->paper},
                        {"options", json_of(c->options)}});
   return text_of(methods);
 }

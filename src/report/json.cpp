@@ -77,6 +77,7 @@ Json json_of(const EvalResult& r) {
           {"text_sha256", r.text_hash},
           {"context", r.context},
           {"kv", {{"codec", r.kv}, {"bits_per_value", r.kv_bits_per_value}, {"bytes_of_context", r.kv_bytes}}},
+          {"activations", r.activations},
           {"windows", r.windows},
           {"tokens_scored", r.tokens_scored},
           {"tokens_not_run", r.tokens_dropped},

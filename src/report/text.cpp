@@ -100,6 +100,7 @@ Facts eval_facts(const EvalResult& result) {
     facts.emplace_back("keys and values",
                        fmt::format("{}: {:.4g} bits a value, {} for {} tokens", result.kv, result.kv_bits_per_value,
                                    human_bytes(result.kv_bytes), result.context));
+  if (result.activations != "f32") facts.emplace_back("activations", result.activations);
   facts.emplace_back("text", fmt::format("sha256 {}", result.text_hash));
   facts.emplace_back("time",
                      fmt::format("{}, {:.0f} tokens/s", human_seconds(result.seconds), result.tokens_per_second));

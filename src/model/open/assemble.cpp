@@ -6,6 +6,7 @@
 #include "formats/format.h"
 #include "formats/sparse.h"
 #include "io/printable.h"
+#include "model/export/parts.h"
 #include "model/model_impl.h"
 #include "model/open/layout.h"
 #include "model/open/tensor_table.h"
@@ -232,13 +233,21 @@ class Wiring {
     view.rows = t->weight.rows;
     view.cols = t->weight.cols;
     view.data = t->weight.data;
-    const float* bias = vector(role, layer, Part::bias);
-    if (!t->outliers) return {&m_.weights.emplace_back(std::move(view)), bias};
-    const Sparse& o = *t->outliers;
+    Linear out{matrix(*t, std::move(view)), vector(role, layer, Part::bias)};
+    if (!is_linear(role) || !m_.activations.plan().on() || is_dense_format(*t->weight.format)) return out;
+    out.act = &m_.activations.plan();
+    const auto scale = m_.act_scales.find(t->name);
+    if (scale != m_.act_scales.end()) out.act_scale = scale->second;
+    return out;
+  }
+  // With what is kept apart.
+  const Weight* matrix(const ModelTensor& t, Encoded view) {
+    if (!t.outliers) return &m_.weights.emplace_back(std::move(view));
+    const Sparse& o = *t.outliers;
     Sum sum;
     sum.parts.emplace_back(std::move(view));
     sum.parts.emplace_back(listed_view({o.values.cols, o.shared}, o.rows, o.cols, o.positions, o.values.data));
-    return {&m_.weights.emplace_back(std::move(sum)), bias};
+    return &m_.weights.emplace_back(std::move(sum));
   }
   void take_rope_factors(Role role, std::vector<float>& out) {
     const float* factors = vector(role, -1, Part::weight);

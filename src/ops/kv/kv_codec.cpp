@@ -29,23 +29,12 @@ const KvCodec& codec_or_throw(std::string_view name) {
   throw input_error("kv", "expected one of {}, got '{}'", fmt::join(names, ", "), name);
 }
 
-std::vector<std::string> split(std::string_view list) {
-  std::vector<std::string> items;
-  for (;;) {
-    const auto comma = list.find(',');
-    items.emplace_back(list.substr(0, comma));
-    if (comma == list.npos) return items;
-    list.remove_prefix(comma + 1);
-  }
-}
-
 }  // namespace
 
 KvSpec::KvSpec(std::string_view text) : text_(text) {
-  const auto colon = text.find(':');
-  codec_ = &codec_or_throw(text.substr(0, colon));
-  const auto given = colon == text.npos ? std::vector<std::string>() : split(text.substr(colon + 1));
-  options_ = Options("kv " + std::string(codec_->name), codec_->options, given);
+  const NamedOptions named = named_options(text);
+  codec_ = &codec_or_throw(named.name);
+  options_ = Options("kv " + named.name, codec_->options, named.given);
   constexpr dim kUsualHead = 128;  // whether the options go together does not depend on it
   codec_->plan(options_, kUsualHead);
 }
