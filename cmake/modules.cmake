@@ -19,8 +19,8 @@ pith_module(formats kernels)
 pith_module(math kernels)
 pith_module(io core)
 pith_module(ops formats)
-pith_module(model io ops)
-pith_module(compress model math)
+pith_module(model io ops math)
+pith_module(compress model)
 pith_module(eval model)
 
 # The presets are files; the program carries their texts.

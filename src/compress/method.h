@@ -15,6 +15,8 @@
 #include "formats/sparse.h"
 #include "model/forward.h"
 #include "model/roles.h"
+#include "model/rotate.h"
+#include "ops/act/act_codec.h"
 
 namespace pith {
 
@@ -48,6 +50,8 @@ struct ScaledMatrix {
   const InputStats* stats = nullptr;             // shared by some, or each its own (experts)
   std::function<void(dim row, float* to)> load;  // (cols); from any thread
   dim outliers = 0;                              // of each row, kept apart
+  Role role = Role::other;
+  ActPlan act = {};  // how the input will be rounded
 };
 
 // One of a block's matrices for methods that see the block whole. Rows are in the order that the forward pass knows.
@@ -107,6 +111,9 @@ struct Method {
   // After a block was rounded by the steps before: changes codes and ranges of its matrices, or its norms, to bring its
   // output nearer to the original's.
   void (*block)(BlockTask& task, const Options& options) = nullptr;
+  // The model is turned like this before all else; the sources of weights are then the turned ones.
+  RotationChoice (*rotate)(const Options& options) = nullptr;
+  bool prepares() const { return scale || rotate; }  // another method may follow
 };
 
 std::span<const Method* const> all_methods();

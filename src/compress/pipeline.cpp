@@ -127,10 +127,12 @@ void add_files(const ExportPlan& plan, Stage& stage) {
 
 }  // namespace
 
-Outcome compress(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+Outcome compress(const Model& source, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  const RunLimits& limits, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   progress.begin("prepare", 1);
+  const std::optional<Model> turned = turned_model(source, recipe);
+  const Model& model = turned ? *turned : source;
   Prepared prepared = prepare(model, recipe, container, target, progress);
   check_room(prepared, target, limits);
   Outcome outcome;

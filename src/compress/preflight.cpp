@@ -16,6 +16,7 @@ namespace pith {
 
 namespace {
 
+constexpr dim kShardBytes = dim(5) << 30;
 constexpr dim kTrialValues = dim(1) << 18;
 constexpr double kBytesPerSecond = 1e9;        // of hashing, copying and reading back: a guess, not in the trial
 constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its check, threads' scratch, allocator
@@ -166,6 +167,23 @@ void join_plans(const Model& model, Prepared& p) {
   }
 }
 
+void note_rotation(const Recipe& recipe, Prepared& p) {
+  if (recipe.target)
+    throw Error(Blame::input, "target",
+                fmt::format("expected a model that {} runs, got one that is turned while it runs", recipe.target->name),
+                "set down=false");
+  p.preflight.notes.push_back("inputs of down-projections are turned while the model runs: only pith does that");
+}
+
+ActSpec activations_for(const Model& model, const Recipe& recipe, Container container, Prepared& p) {
+  if (recipe.activations) return *recipe.activations;
+  const ActSpec& own = model.activations();
+  const bool place = container == Container::hf || (container == Container::gguf && !own.plan().fixed);
+  if (!own.plan().on() || place) return own;
+  p.preflight.notes.push_back("activations " + own.text() + " of the source: the container has no place for them");
+  return ActSpec();
+}
+
 // The recipe with the formats that its budget allows; a note for each.
 Recipe with_budget(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                    Prepared& p, Progress& progress) {
@@ -227,6 +245,7 @@ CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, co
   CalibratorOptions options{.with_moments = needs_moments(recipe),
                             .with_targets = !p.finishers.empty(),
                             .compressed_prefix = recipe.compressed_prefix};
+  options.activations = p.plan.activations;
   if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
   options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
   return options;
@@ -249,8 +268,11 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   plans = choose_formats(model, recipe.max_bytes ? with_budget(model, recipe, container, target, p, progress) : recipe,
                          container, p.adapter_or_null());
   check_dither(plans, recipe);
+  if (model.config().rotated_down) note_rotation(recipe, p);
   p.calibration = recipe.calibration;
-  if (needs_text(recipe) && !p.calibration) p.calibration.emplace();
+  const ActSpec activations = activations_for(model, recipe, container, p);
+  const bool new_scales = activations.plan().fixed && recipe.activations;
+  if ((needs_text(recipe) || new_scales) && !p.calibration) p.calibration.emplace();
   check_finishers(model, recipe, p);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
@@ -260,8 +282,8 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     format_of[plans[i].source] = plans[i].to;
     p.plan_of[plans[i].source] = i;
   }
-  constexpr dim kShardBytes = dim(5) << 30;
-  p.plan = plan_export(model, container, format_of, target.filename().string(), kShardBytes, choose_outliers(model, p));
+  p.plan = plan_export(model, container, format_of, target.filename().string(), kShardBytes, choose_outliers(model, p),
+                       activations);
   if (recipe.target) check_target(*recipe.target, container, plans);
   order_for_calibration(model, recipe, p);
   join_plans(model, p);
@@ -273,8 +295,29 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   return p;
 }
 
-Preflight preflight(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+std::optional<Model> turned_model(const Model& source, const Recipe& recipe) {
+  std::optional<RotationChoice> choice;
+  for (const Step& step : recipe.steps) {
+    const Method& method = method_or_throw(step.method);
+    if (!method.rotate) continue;
+    if (choice || !step.where.all()) throw input_error("rotation", "expected it once, for the whole model");
+    choice = method.rotate(Options(method.name, method.options, step.options));
+  }
+  if (!choice) return std::nullopt;
+  const auto refuse = [](std::string_view what) {
+    throw Error(Blame::input, "rotation", fmt::format("expected none with {}", what), "do that in a run before");
+  };
+  if (recipe.adapter) refuse("an adapter, whose factors are not turned");
+  if (recipe.importance_file) refuse("importance that was measured before the model was turned");
+  for (const ModelTensor& t : source.tensors())
+    if (is_linear(t.role) && !is_dense(*t.weight.format) && !recipe.allow_requantize) refuse("a quantized source");
+  return rotated_model(source, *choice);
+}
+
+Preflight preflight(const Model& source, const Recipe& recipe, Container container, const std::filesystem::path& target,
                     Progress& progress) {
+  const std::optional<Model> turned = turned_model(source, recipe);
+  const Model& model = turned ? *turned : source;
   return prepare(model, recipe, container, target, progress).preflight;
 }
 

@@ -23,8 +23,8 @@ struct Selection {
 Selection parse_selection(std::string_view text);
 std::string selection_text(const Selection& s);  // what parse_selection reads
 
-// A method and where. Methods that scale do so in the order of the steps; each matrix is then rounded by the last step
-// that selects it and rounds.
+// A method and where. One that rotates turns the whole model first; methods that scale do so in the order of the steps;
+// each matrix is then rounded by the last step that selects it and rounds.
 struct Step {
   std::string method;
   std::vector<std::string> options;  // "name=value"
@@ -69,6 +69,9 @@ struct Recipe {
   bool true_sequential = false;
   const TargetProfile* target = nullptr;         // the program that will load the output; null: any
   std::optional<std::filesystem::path> adapter;  // LoRA, merged into the weights first
+  // How the output says that the inputs of its quantized layers are rounded; unset: as the source says, where the
+  // container has a place for it. Static scales come from the calibration's largest inputs.
+  std::optional<ActSpec> activations;
 };
 
 // "gptq", "awq+gptq": steps for all linears, with these options. Error(input)

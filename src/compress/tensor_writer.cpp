@@ -129,6 +129,11 @@ bool TensorWriter::take_recorded(const Group& group, const std::string& piece) {
       calibrator_->take(t, 0, all.first(std::size_t(kept.rows)));
       calibrator_->take_outliers(t, 0, all.subspan(std::size_t(kept.rows), std::size_t(kept.columns)),
                                  all.last(std::size_t(kept.values)));
+      if (!t.slots.empty() && t.slots.back().act_scale) {
+        float scale = 0;
+        stage_.read(file_of(t.slots.back()), t.slots.back().offset_bytes, std::as_writable_bytes(std::span(&scale, 1)));
+        calibrator_->take_act_scale(t.source, scale);
+      }
     }
     progress_.advance(plan.rows * plan.cols, plan.name);
   }
@@ -259,6 +264,7 @@ Written TensorWriter::write(std::size_t index) {
   if (finished != finished_block_.rows.end()) task.finished = finished->second.data();
   Written out;
   out.sums = written_by_rows(t, source.rows(), source.cols()) ? write_panels(t, task) : write_whole(t, task);
+  if (!t.slots.empty() && t.slots.back().act_scale) write_act_scale(t);
   if (task.state) out.note = task.state->note;
   if (task.finished && finished == finished_block_.rows.begin())  // once for all of them
     out.note += (out.note.empty() ? "" : "; ") + finished_block_.note;
@@ -304,6 +310,15 @@ void TensorWriter::write_outliers(const ExportTensor& t, dim begin) {
   const dim base = scratch_at_[std::size_t(&t - prepared_.plan.tensors.data())] + kept.rows;
   stage_.write(kScratch, base + columns_at, columns);
   stage_.write(kScratch, base + kept.columns + values_at, values);
+}
+
+void TensorWriter::write_act_scale(const ExportTensor& t) {
+  const ModelTensor& source = model_.tensors()[t.source];
+  Block own = model_.blocks()[std::size_t(source.layer)];
+  const float scale =
+      calibrator_ ? calibrator_->act_scale(source) : find_linear(own, source.role, source.expert)->act_scale;
+  stage_.write(file_of(t.slots.back()), t.slots.back().offset_bytes, std::as_bytes(std::span(&scale, 1)));
+  if (calibrator_) calibrator_->take_act_scale(t.source, scale);
 }
 
 ErrorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& task) {

@@ -49,6 +49,7 @@ class TensorWriter {
   const TensorScales* scales_of(const ExportTensor& t) const;
   ErrorSums write_panels(const ExportTensor& t, const EncodeTask& task);
   ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task);
+  void write_act_scale(const ExportTensor& t);
   void keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
   void write_outliers(const ExportTensor& t, dim begin);
   void enter(dim layer);

@@ -102,6 +102,7 @@ Config config_from_gguf(const GgufMeta& meta, const Arch& arch) {
   c.rope.base = number_at(meta, gguf_key(c, "rope.freq_base"), 10000);
   c.rope.dims = size_at(meta, gguf_key(c, "rope.dimension_count"), dim(1) << 16);
   read_scaling(meta, c);
+  c.rotated_down = meta.find_bool(std::string(kGgufRotatedDown), false);
   arch.from_gguf(meta, c);
   complete_config(c, kWhere, {});
   return c;
@@ -116,6 +117,8 @@ void config_to_gguf(const Config& c, const Arch& arch, GgufMeta& out) {
     out.set(gguf_key(c, "rope.freq_base"), float(c.rope.base));
     write_scaling(c, out);
   }
+  out.erase(kGgufRotatedDown);
+  if (c.rotated_down) out.set(std::string(kGgufRotatedDown), true);
   arch.to_gguf(c, out);
 }
 

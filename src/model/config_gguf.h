@@ -4,6 +4,11 @@
 
 namespace pith {
 
+// How linear layers round their inputs, as ActSpec reads it.
+inline constexpr std::string_view kGgufActivations = "pith.activations";
+// Config::rotated_down
+inline constexpr std::string_view kGgufRotatedDown = "pith.rotated_down";
+
 // vocab is 0 when no key says it: the embedding does.
 Config config_from_gguf(const GgufMeta& meta, const Arch& arch);
 // general.architecture and the family's keys.

@@ -173,6 +173,8 @@ Config config_from_hf(const nlohmann::json& config, const Arch& arch) {
   }
   c.rope.pairing = RopePairing::halves;
   c.tied_embeddings = keys.flag_or("tie_word_embeddings", false);
+  if (const auto* pith = keys.object_or_null("pith"))
+    c.rotated_down = JsonKeys{*pith, keys.where, "pith."}.flag_or("rotated_down", false);
   read_rope(keys, c);
   arch.from_hf(config, c);
   complete_config(c, kConfigJson, spelling);

@@ -247,9 +247,23 @@ dim ExportPlan::total_bytes() const {
   return bytes;
 }
 
+static void check_activations(Container container, const ActSpec& activations) {
+  if (!activations.plan().on()) return;
+  if (container != Container::hf && container != Container::gguf)
+    throw Error(Blame::input, "activations",
+                fmt::format("expected f32 in {}, got {}", container_name(container), activations.text()),
+                "use --to hf or --to gguf");
+  if (container == Container::gguf && activations.plan().fixed)
+    throw Error(Blame::input, "activations", "expected a scale for each token in GGUF, got static scales",
+                "use --to hf");
+}
+
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
-                       std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of) {
+                       std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of,
+                       const ActSpec& activations) {
+  check_activations(container, activations);
   ExportPlan plan;
+  plan.activations = activations;
   plan.container = container;
   std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of);
   if (container == Container::gguf)
@@ -271,7 +285,7 @@ void lay_out(const ExportTensor& t, dim rows, dim cols, std::span<const std::byt
   }
   PITH_CHECK(t.layout);
   const PackedParts parts = t.layout->pack(*t.format, rows, cols, encoded);
-  PITH_CHECK(parts.size() == t.slots.size());
+  PITH_CHECK(parts.size() + (t.slots.back().act_scale ? 1 : 0) == t.slots.size());
   for (std::size_t i = 0; i < parts.size(); ++i) {
     PITH_CHECK(t.slots[i].size_bytes == dim(parts[i].size()));
     emit(t.slots[i], parts[i]);

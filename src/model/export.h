@@ -24,6 +24,7 @@ struct Slot {
   std::string name;      // the tensor's name in that file
   dim offset_bytes = 0;
   dim size_bytes = 0;
+  bool act_scale = false;  // an f32: the fixed scale of the layer's input, which the rows do not tell
 };
 
 // One tensor's way out. `rows_from[r]` is the source row that becomes target row r (empty: unchanged).
@@ -63,16 +64,18 @@ struct ExportPlan {
   std::vector<ExportFile> files;
   std::vector<ExportTensor> tensors;  // block by block
   std::vector<SideFile> side_files;
+  ActSpec activations;  // what the files say of the inputs of quantized layers
   dim total_bytes() const;
 };
 
 // format_of[i]: the format for model.tensors()[i] (null: leave this tensor out). Vectors are f32 in GGUF whatever is
 // asked. Error(input) when the container cannot hold a choice (an int group in GGUF, a k-quant in a Hugging Face
-// folder, a tensor that the family's table does not know in the other container). outliers_of: as long, or empty; only
-// GGUF and pith's own folders hold outliers, since other readers of folders would overlook them.
+// folder, a tensor that the family's table does not know in the other container, activations where the container has no
+// place for them). outliers_of: as long, or empty; only GGUF and pith's own folders hold outliers, since other readers of
+// folders would overlook them.
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes = dim(5) << 30,
-                       std::span<const OutlierShape> outliers_of = {});
+                       std::span<const OutlierShape> outliers_of = {}, const ActSpec& activations = {});
 
 // Whether the container stores this tensor in this format: empty, or what it expects instead.
 std::string misfit(Container container, const Format& format, const ModelTensor& t);
@@ -82,7 +85,7 @@ Container container_or_throw(std::string_view name);   // Error(input) that list
 inline bool is_folder(Container c) { return c != Container::gguf; }
 
 // Turns a tensor's encoded rows (rows * row_bytes(format, cols) bytes, target row order) into the bytes of its
-// slots; emit is called once per slot, in order.
+// slots; emit is called once per slot, in order, but for act_scale.
 void lay_out(const ExportTensor& t, dim rows, dim cols, std::span<const std::byte> encoded,
              const std::function<void(const Slot&, std::span<const std::byte>)>& emit);
 

@@ -6,6 +6,7 @@
 #include "model/forward_layers.h"
 #include "model/forward_reserve.h"
 #include "ops/gate.h"
+#include "ops/kv/hadamard.h"
 #include "ops/parts.h"
 
 namespace pith {
@@ -61,7 +62,14 @@ const float* Layers::gated(const Gated& c, dim layer, LinearObserver* observer) 
     rows.up = up;
   }
   gate_rows(rows);
+  turn_active(up, c.n, c.width);
   return up;
+}
+
+void Layers::turn_active(float* active, dim n, dim width) const {
+  if (!config_.rotated_down) return;
+  const HeadRotation hadamard(width, 0);
+  parallel_for(n, [&](dim i) { hadamard.forward(active + i * width, 1); }, grain_of(16 * width));
 }
 
 void Layers::feed_forward(Pass& pass, dim l, const float* normed) {
@@ -74,6 +82,7 @@ void Layers::feed_forward(Pass& pass, dim l, const float* normed) {
     multiply({&b.gate_up, Role::ffn_gate_up, normed, n, both}, l, pass.observer);
     float* out = reserve(active_, n * width);
     gate_rows({activation_kernel(config_.activation), both, both + width, n, width, 2 * width, out});
+    turn_active(out, n, width);
     active = out;
   } else {
     active = gated({b.gate, b.up, Role::ffn_gate, Role::ffn_up, normed, n, width}, l, pass.observer);

@@ -80,6 +80,7 @@ class Layers {
     dim n, width, expert = -1;
   };
   const float* gated(const Gated& call, dim layer, LinearObserver* observer);
+  void turn_active(float* active, dim n, dim width) const;  // (n, width), for Config::rotated_down
   void use_experts(Pass& pass, dim l, const float* normed);
   void add_experts(Pass& pass, dim l, const float* normed, float* sum);
   void add_shared_expert(Pass& pass, dim l, const float* normed, float* sum);

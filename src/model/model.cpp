@@ -30,6 +30,13 @@ Model Model::open(const std::filesystem::path& path) {
   return Model(std::move(impl));
 }
 
+Model Model::edited(const std::filesystem::path& path, const std::function<void(Impl&)>& edit) {
+  Model model = open(path);
+  edit(*model.impl_);
+  wire(*model.impl_);
+  return model;
+}
+
 const Config& Model::config() const { return impl_->config; }
 const Arch& Model::arch() const { return *impl_->arch; }
 std::span<const ModelTensor> Model::tensors() const { return impl_->tensors; }

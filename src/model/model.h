@@ -2,6 +2,7 @@
 // forward pass and the compressor read it from here.
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -70,6 +71,9 @@ class Model {
  public:
   // A Hugging Face folder, or a .gguf file. Error(input) that names the file, the tensor or the key.
   static Model open(const std::filesystem::path& path);
+  struct Impl;  // model/model_impl.h, for opening and export
+  // The same, after `edit` changed tensors that have their roles already.
+  static Model edited(const std::filesystem::path& path, const std::function<void(Impl&)>& edit);
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();
@@ -104,7 +108,6 @@ class Model {
   // The same over sizes, change times and first and last bytes of the weight files: quick, for runs on one machine.
   std::string source_stamp() const;
 
-  struct Impl;  // model/model_impl.h, for opening and export
   const Impl& impl() const { return *impl_; }
 
  private:

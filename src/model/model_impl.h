@@ -56,6 +56,8 @@ void open_gguf(const std::filesystem::path& path, Model::Impl& out);
 // Gives the tensors their roles and order, checks what must be there and every shape (Error(input) that names the
 // tensor), and builds what the forward pass sees.
 void assemble(Model::Impl& model, bool hf);
+// The last of that, again, after tensors were changed.
+void wire(Model::Impl& model);
 
 // Its rows and columns from `shape`, and whether it is a vector. Error(input) when the sizes overflow.
 void set_shape(ModelTensor& t);

@@ -112,7 +112,7 @@ std::string methods_markdown() {
     if (!out.empty()) out += '\n';
     out += fmt::format("## {}\n\n{} ({}).\n\n- From: {}.\n- Needs: {}.\n", m->name, m->summary, m->family, m->paper,
                        needs_of(*m));
-    if (m->scale) out += fmt::format("- Scales: other methods can follow it, `--method {}+...`.\n", m->name);
+    if (m->prepares()) out += fmt::format("- Prepares the model: other methods can follow it, `--method {}+...`.\n", m->name);
     if (m->block)
       out += fmt::format(
           "- Works on whole blocks after they were rounded, by rtn or by what stands before the +: "
@@ -142,6 +142,7 @@ std::string methods_json() {
                        {"needs_calibration", m->needs != Needs::nothing},
                        {"scales", m->scale != nullptr},
                        {"works_on_blocks", m->block != nullptr},
+                       {"rotates", m->rotate != nullptr},
                        {"options", json_of(m->options)}});
   }
   for (const KvCodec* c : all_kv_codecs())

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "compress/calibrate/block_norms.h"
+#include "compress/policy.h"
 #include "core/error.h"
 #include "formats/format.h"
 
@@ -177,12 +178,32 @@ void Calibrator::take_outliers(const ExportTensor& t, dim begin, std::span<const
   put_rows(t, begin, t.outliers.per_row * 2, values, s.values.owned.data());
 }
 
+float Calibrator::act_scale(const ModelTensor& t) const {
+  const InputStats* stats = find(t);
+  float most = 0;
+  if (stats) most = *std::max_element(stats->peaks.begin(), stats->peaks.end());
+  if (most > 0) return most / options_.activations.plan().top();
+  Block own = model_.blocks()[std::size_t(t.layer)];
+  const Linear* linear = find_linear(own, t.role, t.expert);
+  return linear && linear->act_scale > 0 ? linear->act_scale : 1;  // its input was always 0
+}
+
+// Of the part that is not kept apart.
+static const Format& format_of(const Weight& weight) {
+  const auto* sum = std::get_if<Sum>(&weight);
+  return *(sum ? std::get<Encoded>(sum->parts[0]) : std::get<Encoded>(weight)).format;
+}
+
 Block& Calibrator::put_taken(dim layer) {
   Block& block = blocks_[std::size_t(layer)];
   for (const auto& [source, weight] : taken_) {
     const ModelTensor& t = model_.tensors()[source];
     PITH_CHECK(t.layer == layer);
-    find_linear(block, t.role, t.expert)->weight = &weight;
+    Linear& linear = *find_linear(block, t.role, t.expert);
+    linear.weight = &weight;
+    const bool rounded = is_linear(t.role) && !is_dense(format_of(weight));
+    linear.act = rounded && options_.activations.plan().on() ? &options_.activations.plan() : nullptr;
+    if (linear.act && linear.act->fixed) linear.act_scale = taken_act_scales_.at(source);
   }
   for (const auto& [source, values] : taken_vectors_) put_vector(block, source, values.data());
   return block;
@@ -214,6 +235,7 @@ void Calibrator::forget_taken(dim layer) {
   blocks_[std::size_t(layer)] = model_.blocks()[std::size_t(layer)];
   taken_.clear();
   taken_vectors_.clear();
+  taken_act_scales_.clear();
 }
 
 void Calibrator::advance(dim layer, Progress& progress) {

@@ -19,6 +19,7 @@ struct CalibratorOptions {
   bool compressed_prefix = true;     // false: each block sees what the original blocks before it give
   dim max_ram_bytes = dim(1) << 30;  // of hidden states; beyond it they go to a file in scratch_folder
   std::filesystem::path scratch_folder = ".";
+  ActSpec activations = {};  // of compressed matrices
 };
 
 class Calibrator {
@@ -39,6 +40,9 @@ class Calibrator {
   // The outliers of the same rows; before them, the rows.
   void take_outliers(const ExportTensor& t, dim begin, std::span<const std::byte> columns,
                      std::span<const std::byte> values);
+  // The fixed scale of a matrix's input: its largest value gets the largest code. The source's own where nothing came by.
+  float act_scale(const ModelTensor& t) const;
+  void take_act_scale(std::size_t source, float scale) { taken_act_scales_[source] = scale; }
   // Runs `layer` as it is now, with the weights that were taken, and forgets them.
   void advance(dim layer, Progress& progress);
 
@@ -75,6 +79,7 @@ class Calibrator {
   std::vector<Block> blocks_;            // the model's, and compressed ones while they run
   std::map<std::size_t, Weight> taken_;  // by Model::tensors() index
   std::map<std::size_t, std::vector<float>> taken_vectors_;
+  std::map<std::size_t, float> taken_act_scales_;
   BlockForward forward_;
   StatsCollector stats_;
   HiddenStates hidden_;

@@ -72,7 +72,8 @@ class Scaler {
       if (!stats || is_dense(*format)) continue;
       const Encoded& w = tensor(index).weight;
       matrices.push_back(
-          {w.rows, w.cols, format, stats, [this, index](dim row, float* values) { load(index, row, values); }});
+          {w.rows, w.cols, format, stats, [this, index](dim row, float* values) { load(index, row, values); }, tensor(index).role,
+           prepared_.plan.activations.plan()});
     }
     return matrices.empty() ? std::vector<float>() : method.scale(matrices, options);
   }

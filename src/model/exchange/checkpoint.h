@@ -1,6 +1,7 @@
 // Reading the packed linear layers of a Hugging Face folder: what all layouts share.
 #pragma once
 #include <nlohmann/json_fwd.hpp>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct Unpacked {
   std::vector<ModelTensor> tensors;         // named "....weight"
   std::set<std::string, std::less<>> used;  // stored tensors that need no other reader
   std::vector<std::string> notes;           // what a user should know, each once
+  std::string activations;                  // how inputs are rounded, as ActSpec reads it; empty: not at all
+  std::map<std::string, float> act_scales;  // by name of the weight, where they are fixed
   Scratch scratch;                          // the tensors' bytes
   void note(std::string text);              // unless it is there
   void keep(ModelTensor& t);                // moves what it owns to `scratch`
@@ -39,7 +42,7 @@ void unpack_pith_rows(const JsonKeys& quantization, const SafetensorsSet& files,
 void unpack_compressed_tensors(const JsonKeys& quantization, const SafetensorsSet& files, Unpacked& out);
 
 inline constexpr std::string_view kActivationsNote =
-    "the checkpoint quantizes activations, too; here its weights multiply activations as they are";
+    "the checkpoint quantizes activations in a way that is not known here; its weights multiply them as they are";
 
 // One FP8 layer, for layouts that hold such; `block`: rows and columns that share a scale where it is a matrix.
 struct Fp8Block {

@@ -76,6 +76,27 @@ Scheme scheme_of(const JsonKeys& keys, const JsonKeys& weights, const std::strin
   return s;
 }
 
+// How inputs are rounded, as ActSpec reads it; empty where that is not known here.
+std::string activations_of(const JsonKeys& inputs) {
+  const std::string type = inputs.text_or("type", ""), strategy = inputs.text_or("strategy", "");
+  const auto dynamic = inputs.object.find("dynamic");
+  const bool each_token = dynamic != inputs.object.end() && dynamic->is_boolean() && dynamic->get<bool>();
+  const bool known = inputs.size("num_bits", 32) == 8 && inputs.flag_or("symmetric", true) &&
+                     (type == "int" || type == "float") && strategy == (each_token ? "token" : "tensor");
+  if (!known) return {};
+  return (type == "int" ? std::string("int8") : std::string("fp8")) + (each_token ? "" : ":scale=static");
+}
+
+void take_activations(const JsonKeys& group, Unpacked& out) {
+  const auto* inputs = group.object_or_null("input_activations");
+  if (!inputs) return;
+  const std::string found = activations_of({*inputs, group.where, group.prefix + "input_activations."});
+  if (found.empty() || (!out.activations.empty() && out.activations != found))
+    out.note(std::string(kActivationsNote));
+  else
+    out.activations = found;
+}
+
 std::vector<Scheme> schemes_of(const JsonKeys& keys, Unpacked& out) {
   const std::string format = keys.text_or("format", "");
   const auto* groups = keys.object_or_null("config_groups");
@@ -90,7 +111,7 @@ std::vector<Scheme> schemes_of(const JsonKeys& keys, Unpacked& out) {
     if (value.contains("targets") && value["targets"].is_array())
       for (const auto& target : value["targets"])
         if (target.is_string()) schemes.back().targets.push_back(target.get<std::string>());
-    if (group.object_or_null("input_activations")) out.note(std::string(kActivationsNote));
+    take_activations(group, out);
   }
   return schemes;
 }
@@ -264,6 +285,10 @@ void unpack_compressed_tensors(const JsonKeys& quantization, const SafetensorsSe
     const Scheme& scheme = scheme_for(files, base, schemes);
     out.tensors.push_back(scheme.fp8 ? read_fp8(files, t, companion(files, base, kScale), scheme.block, out)
                                      : Layer(files, base, scheme).read(out));
+    if (const SafeTensor* scale = files.find(base + ".input_scale")) {
+      expect_float(*scale, scale->shape.empty() ? std::vector<dim>{} : std::vector<dim>{1});
+      out.act_scales[base + ".weight"] = float_at(files, *scale, 0);
+    }
     for (const char* suffix : {".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx", ".input_scale"})
       out.done(files, base + suffix);
     out.done(files, t.name);

@@ -4,13 +4,15 @@
 
 namespace pith {
 
-const Layout& layout_of(Container container, std::span<const Format* const> formats) {
+const Layout& layout_of(Container container, std::span<const Format* const> formats, const ActPlan& act) {
   PITH_CHECK(container != Container::gguf);
   if (container == Container::gptq) return gptq_layout(formats);
   if (container == Container::awq) return awq_layout;
   if (container == Container::bnb) return bitsandbytes_layout;
   if (container == Container::pith) return pith_layout;
-  return container == Container::mlx ? mlx_layout : compressed_tensors_layout;
+  if (container == Container::mlx) return mlx_layout;
+  const bool integers = act.codes == ActPlan::Codes::integer && act.bits == 8;
+  return integers ? compressed_tensors_a8_layout : compressed_tensors_layout;
 }
 
 SafeTensor stored_part(std::string name, std::string_view dtype, std::vector<dim> shape) {

@@ -16,6 +16,7 @@ struct LinearModule {
   std::string name;  // "model.layers.0.mlp.up_proj"
   const Format* format = nullptr;
   dim cols = 0;
+  const ActPlan* act = nullptr;  // how its input is rounded; null: not at all
 };
 
 // The stored tensors of one layer, in the order of Layout::parts.
@@ -35,10 +36,11 @@ struct Layout {
 };
 
 // For the layers of one folder: some layouts have versions. The formats are those of the packed layers. Error(input)
-// for Container::gguf is a bug of ours.
-const Layout& layout_of(Container container, std::span<const Format* const> formats = {});
+// for Container::gguf is a bug of ours. `act`: how inputs will be rounded.
+const Layout& layout_of(Container container, std::span<const Format* const> formats = {}, const ActPlan& act = {});
 
-extern const Layout compressed_tensors_layout, awq_layout, bitsandbytes_layout, mlx_layout, pith_layout;
+extern const Layout compressed_tensors_layout, compressed_tensors_a8_layout, awq_layout, bitsandbytes_layout, mlx_layout,
+    pith_layout;
 const Layout& gptq_layout(std::span<const Format* const> formats);
 
 // For the layouts.

@@ -55,7 +55,8 @@ std::string_view main_dtype(std::span<const Outgoing> tensors) {
   return best;
 }
 
-std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors) {
+std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
+                                     const ActPlan& act) {
   std::vector<LinearModule> modules;
   constexpr std::string_view kWeight = ".weight";
   for (const Outgoing& t : tensors) {
@@ -65,9 +66,10 @@ std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, s
                         std::string_view(t.name).ends_with(kWeight);
     if (linear)
       modules.push_back({t.name.substr(0, t.name.size() - kWeight.size()),
-                         is_dense_format(*t.format) ? nullptr : t.format, t.shape.empty() ? 0 : t.shape.back()});
+                         is_dense_format(*t.format) ? nullptr : t.format, t.shape.empty() ? 0 : t.shape.back(),
+                         act.on() && is_linear(t.role) ? &act : nullptr});
   }
-  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0});
+  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0, nullptr});
   return modules;
 }
 
@@ -91,13 +93,22 @@ json base_config(const Model& model) {
   return config;
 }
 
-json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors) {
+// What no other key tells; other programs pass it by.
+void set_pith_keys(const Config& c, const ActSpec& activations, json& config) {
+  config.erase("pith");
+  if (activations.plan().on()) config["pith"]["activations"] = activations.text();
+  if (c.rotated_down) config["pith"]["rotated_down"] = true;
+}
+
+json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
+               const ActSpec& activations) {
   json config = base_config(model);
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = main_dtype(tensors);
   config["tie_word_embeddings"] = model.config().tied_embeddings;
   config.erase("quantization_config");
   config.erase("quantization");
-  const auto modules = modules_of(model, layout, tensors);
+  set_pith_keys(model.config(), activations, config);
+  const auto modules = modules_of(model, layout, tensors, activations.plan());
   if (std::any_of(modules.begin(), modules.end(), [](const LinearModule& m) { return m.format != nullptr; }))
     layout.describe(modules, config);
   return config;
@@ -120,8 +131,9 @@ bool brings_tokenizer(const GgufMeta& meta) {
 
 }  // namespace
 
-std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors) {
-  std::vector<SideFile> files{{"config.json", text_of(config_of(model, layout, tensors))}};
+std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
+                                    const ActSpec& activations) {
+  std::vector<SideFile> files{{"config.json", text_of(config_of(model, layout, tensors, activations))}};
   if (!model.is_gguf()) {
     for (const std::string_view name : kCarried) {
       std::string text = text_if_there(model.path() / name);

@@ -29,7 +29,8 @@ void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view
 void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan);
 
 // config.json, tokenizer.json and the like for these tensors.
-std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors);
+std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
+                                    const ActSpec& activations);
 
 // Rows of a rotated projection: where target row r comes from. to_neighbours: from Hugging Face's order (i, i + n/2)
 // to GGUF's (2i, 2i + 1); else back.

@@ -20,6 +20,7 @@ struct Stored {
   std::size_t owner;
   std::string literal;                                    // its bytes when known
   std::optional<Slot> ExportTensor::*outliers = nullptr;  // null: one of the tensor's slots
+  bool act_scale = false;
 };
 
 SafeTensor dense_tensor(const Outgoing& t) {
@@ -45,26 +46,29 @@ void add_outliers(const Outgoing& t, std::size_t owner, std::vector<SafeTensor>&
   const std::string base = module_name(t.name);
   stored.push_back(stored_part(base + std::string(kOutlierColumns), index_bytes(t.shape[1]) == 2 ? "I16" : "I32",
                                {o.whole_columns ? 1 : t.shape[0], o.per_row}));
-  notes.push_back({owner, {}, &ExportTensor::outlier_columns});
+  notes.push_back({owner, {}, &ExportTensor::outlier_columns, false});
   stored.push_back(stored_part(base + std::string(kOutlierValues), "F16", {t.shape[0], o.per_row}));
-  notes.push_back({owner, {}, &ExportTensor::outlier_values});
+  notes.push_back({owner, {}, &ExportTensor::outlier_values, false});
 }
 
-void collect(const Layout& layout, std::span<Outgoing> tensors, std::vector<SafeTensor>& stored,
+void collect(const Layout& layout, bool act_scales, std::span<Outgoing> tensors, std::vector<SafeTensor>& stored,
              std::vector<Stored>& notes) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     Outgoing& t = tensors[i];
     if (is_dense_format(*t.format)) {
       stored.push_back(dense_tensor(t));
-      notes.push_back({i, t.literal, {}});
+      notes.push_back({i, t.literal, {}, false});
       continue;
     }
     t.tensor.layout = &layout;
     for (SafeTensor& part : layout.parts(module_name(t.name), *t.format, t.shape[0], t.shape[1])) {
-      notes.push_back({i, part.dtype == "I64" ? shape_bytes(t) : std::string(), {}});
+      notes.push_back({i, part.dtype == "I64" ? shape_bytes(t) : std::string(), {}, false});
       stored.push_back(std::move(part));
     }
     add_outliers(t, i, stored, notes);
+    if (!act_scales || !is_linear(t.role)) continue;
+    notes.push_back({i, {}, {}, true});
+    stored.push_back(stored_part(std::string(module_name(t.name)) + ".input_scale", "F32", {1}));
   }
 }
 
@@ -89,11 +93,11 @@ void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_byte
   std::vector<const Format*> packed;
   for (const Outgoing& t : tensors)
     if (!is_dense_format(*t.format)) packed.push_back(t.format);
-  const Layout& packing = layout_of(plan.container, packed);
-  plan.side_files = hf_side_files(model, packing, tensors);
+  const Layout& packing = layout_of(plan.container, packed, plan.activations.plan());
+  plan.side_files = hf_side_files(model, packing, tensors, plan.activations);
   std::vector<SafeTensor> stored;
   std::vector<Stored> notes;
-  collect(packing, tensors, stored, notes);
+  collect(packing, plan.activations.plan().fixed, tensors, stored, notes);
   SafetensorsLayout layout = safetensors_layout(stored, max_shard_bytes);
   std::vector<Slot> slot_of(stored.size());
   for (std::size_t file = 0; file < layout.shards.size(); ++file) {
@@ -102,7 +106,7 @@ void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_byte
     for (std::size_t i = 0; i < shard.tensors.size(); ++i) {
       const SafeTensor& t = stored[shard.tensors[i]];
       const dim offset = shard.layout.offsets_bytes[i];
-      slot_of[shard.tensors[i]] = {file, t.name, offset, t.size_bytes};
+      slot_of[shard.tensors[i]] = {file, t.name, offset, t.size_bytes, notes[shard.tensors[i]].act_scale};
       const Outgoing& owner = tensors[notes[shard.tensors[i]].owner];
       PITH_CHECK(owner.literal.empty() || offset + t.size_bytes <= dim(plan.files.back().head.size()));
     }

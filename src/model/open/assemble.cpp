@@ -289,6 +289,15 @@ std::string shape_text(std::span<const dim> shape) {
   return text.empty() ? "[]" : text + "]";
 }
 
+void wire(Model::Impl& m) {
+  m.index.clear();
+  m.weights.clear();
+  m.widened.clear();
+  m.blocks.clear();
+  index_tensors(m);
+  Wiring(m).run();
+}
+
 void assemble(Model::Impl& m, bool hf) {
   const TensorTable table(*m.arch, hf);
   give_roles(m, table);

@@ -1,0 +1,54 @@
+// QuaRot: before anything else the model is turned into a basis in which neither weights nor inputs have elements that
+// stand out; then weights are rounded, by this method or by the one that follows.
+#include "compress/quantize/range_options.h"
+#include "core/error.h"
+
+namespace pith {
+
+namespace {
+
+RotationChoice quarot_rotate(const Options& options) {
+  return {.seed = std::uint64_t(options.number("rotation-seed")),
+          .heads = options.text("heads") == "true",
+          .down = options.text("down") == "true"};
+}
+
+void quarot_layer(const LayerTask& task, const Options& options) {
+  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
+  round_to_nearest(task, range_search(options));
+}
+
+}  // namespace
+
+extern const Method quarot_method;
+const Method quarot_method{
+    .name = "quarot",
+    .family = "quantization",
+    .summary = "turns the model so that no weight or input stands out, by random orthogonal and Hadamard matrices",
+    .paper = "QuaRot (arXiv:2404.00456)",
+    .options =
+        {
+            range_option(),
+            range_power_option(),
+            range_steps_option(),
+            {.name = "rotation-seed",
+             .default_value = "0",
+             .help = "of the residual stream's matrix",
+             .choices = {},
+             .low = 0,
+             .high = 1e9},
+            {.name = "heads",
+             .default_value = "true",
+             .help = "turn the values of each head, too",
+             .choices = {"true", "false"}},
+            {.name = "down",
+             .default_value = "true",
+             .help = "turn the inputs of down-projections while the model runs, which only pith does; false: the "
+                     "output runs wherever the family does",
+             .choices = {"true", "false"}},
+        },
+    .layer = quarot_layer,
+    .rotate = quarot_rotate,
+};
+
+}  // namespace pith
