@@ -20,8 +20,13 @@ std::vector<float> normals(dim count, std::uint64_t seed) {
 ScaledMatrix matrix_of(const std::vector<float>& w, const InputStats& stats, Role role = Role::attn_q) {
   ActPlan act;
   act.codes = ActPlan::Codes::integer;
-  return {dim(w.size()) / stats.cols, stats.cols, &format_or_throw("int8_row_sym"), &stats,
-          [&w, n = stats.cols](dim row, float* values) { std::copy_n(w.data() + row * n, n, values); }, role, act};
+  return {.rows = dim(w.size()) / stats.cols,
+          .cols = stats.cols,
+          .format = &format_or_throw("int8_row_sym"),
+          .stats = &stats,
+          .load = [&w, n = stats.cols](dim row, float* values) { std::copy_n(w.data() + row * n, n, values); },
+          .role = role,
+          .act = act};
 }
 
 InputStats stats_of(const std::vector<float>& x, dim n) {

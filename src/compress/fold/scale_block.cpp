@@ -71,9 +71,13 @@ class Scaler {
       const Format* format = out_of_.at(index)->format;
       if (!stats || is_dense(*format)) continue;
       const Encoded& w = tensor(index).weight;
-      matrices.push_back(
-          {w.rows, w.cols, format, stats, [this, index](dim row, float* values) { load(index, row, values); }, tensor(index).role,
-           prepared_.plan.activations.plan()});
+      matrices.push_back({.rows = w.rows,
+                          .cols = w.cols,
+                          .format = format,
+                          .stats = stats,
+                          .load = [this, index](dim row, float* values) { load(index, row, values); },
+                          .role = tensor(index).role,
+                          .act = prepared_.plan.activations.plan()});
     }
     return matrices.empty() ? std::vector<float>() : method.scale(matrices, options);
   }
