@@ -26,9 +26,9 @@ void add_kv(CLI::App& app, std::string& text) {
 void add_activations(CLI::App& app, std::string& text, const std::string& by_default) {
   std::string codecs;
   for (const ActCodec* codec : all_act_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);
-  app.add_option("--activations", text,
-                 "how linear layers round their inputs, CODEC or CODEC:option=value,... (default: " + by_default + "):" +
-                     codecs);
+  app.add_option(
+      "--activations", text,
+      "how linear layers round their inputs, CODEC or CODEC:option=value,... (default: " + by_default + "):" + codecs);
 }
 
 void print(const std::string& text) {

@@ -32,11 +32,11 @@ struct EvalResult {
   std::string kv = "f32";  // the codec of keys and values, with its options
   double kv_bits_per_value = 32;
   std::string activations = "f32";  // the codec of the inputs of linear layers
-  dim kv_bytes = 0;            // of the cache of one sequence of `context` tokens
-  std::string conditions;      // in words: context, BOS, windows, scored positions, dropped tail
-  Interval nll;                // nats per token
-  double nll_token_error = 0;  // standard error of nll as if tokens were independent: what llama-perplexity prints
-  Interval perplexity;         // exp(nll)
+  dim kv_bytes = 0;                 // of the cache of one sequence of `context` tokens
+  std::string conditions;           // in words: context, BOS, windows, scored positions, dropped tail
+  Interval nll;                     // nats per token
+  double nll_token_error = 0;       // standard error of nll as if tokens were independent: what llama-perplexity prints
+  Interval perplexity;              // exp(nll)
   Interval bits_per_byte;
   double seconds = 0;
   double tokens_per_second = 0;  // tokens run through the model

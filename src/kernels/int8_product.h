@@ -6,7 +6,7 @@
 
 namespace pith {
 
-inline constexpr dim kInt8Width = 16;                  // rows of a packed weight
+inline constexpr dim kInt8Width = 16;                   // rows of a packed weight
 inline constexpr dim kInt8LongestGroup = dim(1) << 16;  // beyond it sums of 255 * 128 might pass 2^31
 
 // Codes of a weight's rows: value = (code - zero) * scale + min, each of a group of columns.

@@ -14,9 +14,12 @@
 #if defined(__clang__)
 #define PITH_BEGIN_AVX2 \
   _Pragma("clang attribute push(__attribute__((target(\"avx2,fma,f16c,bmi2\"))), apply_to = function)")
+#define PITH_BEGIN_VNNI \
+  _Pragma("clang attribute push(__attribute__((target(\"avx512bw,avx512vl,avx512vnni\"))), apply_to = function)")
 #define PITH_END_TARGET _Pragma("clang attribute pop")
 #else
 #define PITH_BEGIN_AVX2 _Pragma("GCC push_options") _Pragma("GCC target(\"avx2,fma,f16c,bmi2\")")
+#define PITH_BEGIN_VNNI _Pragma("GCC push_options") _Pragma("GCC target(\"avx512bw,avx512vl,avx512vnni\")")
 #define PITH_END_TARGET _Pragma("GCC pop_options")
 #endif
 

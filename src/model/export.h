@@ -71,8 +71,8 @@ struct ExportPlan {
 // format_of[i]: the format for model.tensors()[i] (null: leave this tensor out). Vectors are f32 in GGUF whatever is
 // asked. Error(input) when the container cannot hold a choice (an int group in GGUF, a k-quant in a Hugging Face
 // folder, a tensor that the family's table does not know in the other container, activations where the container has no
-// place for them). outliers_of: as long, or empty; only GGUF and pith's own folders hold outliers, since other readers of
-// folders would overlook them.
+// place for them). outliers_of: as long, or empty; only GGUF and pith's own folders hold outliers, since other readers
+// of folders would overlook them.
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes = dim(5) << 30,
                        std::span<const OutlierShape> outliers_of = {}, const ActSpec& activations = {});

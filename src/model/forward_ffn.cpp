@@ -69,7 +69,8 @@ const float* Layers::gated(const Gated& c, dim layer, LinearObserver* observer) 
 void Layers::turn_active(float* active, dim n, dim width) const {
   if (!config_.rotated_down) return;
   const HeadRotation hadamard(width, 0);
-  parallel_for(n, [&](dim i) { hadamard.forward(active + i * width, 1); }, grain_of(16 * width));
+  parallel_for(
+      n, [&](dim i) { hadamard.forward(active + i * width, 1); }, grain_of(16 * width));
 }
 
 void Layers::feed_forward(Pass& pass, dim l, const float* normed) {

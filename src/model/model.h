@@ -42,9 +42,9 @@ dim bytes_of(const ModelTensor& t);  // outliers included
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {
   const Weight* weight = nullptr;
-  const float* bias = nullptr;    // (rows)
-  const ActPlan* act = nullptr;   // how its input is rounded; null: not at all
-  float act_scale = 0;            // where the plan has it fixed
+  const float* bias = nullptr;   // (rows)
+  const ActPlan* act = nullptr;  // how its input is rounded; null: not at all
+  float act_scale = 0;           // where the plan has it fixed
 };
 
 // Norm weights and biases widened to f32 once at load (they are small).

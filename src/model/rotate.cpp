@@ -17,11 +17,12 @@ using Gamma = std::vector<double>;  // a norm's weight; empty: 1
 
 void check_basis(const Model& model) {
   const auto refuse = [&](std::string_view what) {
-    throw Error(Blame::input, "rotation",
-                fmt::format("expected a model whose branches read RMS norms and write straight into the residual stream, "
-                            "got {} ({})",
-                            what, model.config().arch),
-                "use smoothquant");
+    throw Error(
+        Blame::input, "rotation",
+        fmt::format("expected a model whose branches read RMS norms and write straight into the residual stream, "
+                    "got {} ({})",
+                    what, model.config().arch),
+        "use smoothquant");
   };
   if (model.config().norm != NormKind::rms) refuse("layer norms");
   if (model.pos_embed().weight) refuse("position embeddings");
@@ -45,7 +46,8 @@ class Rotator {
     untie();
     for (std::size_t i = 0; i < m_.tensors.size(); ++i) turn(m_.tensors[i]);
     for (ModelTensor& t : m_.tensors)  // last: until here they are read
-      if (folded(t.role) && t.part == Part::weight) set_vector(t, std::vector<float>(std::size_t(t.weight.cols), one()));
+      if (folded(t.role) && t.part == Part::weight)
+        set_vector(t, std::vector<float>(std::size_t(t.weight.cols), one()));
     c_.tied_embeddings = false;
     c_.rotated_down = choice_.down;
   }
@@ -77,8 +79,8 @@ class Rotator {
     head.weight.rows = embed.weight.rows;
     head.weight.cols = embed.weight.cols;
     head.weight.data = embed.weight.data;
-    const auto place = std::find_if(m_.tensors.begin(), m_.tensors.end(),
-                                    [](const ModelTensor& t) { return t.role == Role::other; });
+    const auto place =
+        std::find_if(m_.tensors.begin(), m_.tensors.end(), [](const ModelTensor& t) { return t.role == Role::other; });
     m_.tensors.insert(place, std::move(head));
   }
 

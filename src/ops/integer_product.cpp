@@ -178,9 +178,8 @@ class Product {
           const float* outliers = outlier_columns_.empty() ? nullptr : outlier_weights(block);
           for (dim j = 0; j < m; ++j)
             for (dim lane = 0; lane < rows; ++lane)
-              finish(i + j, row + lane, sums[j * kInt8Width + lane], [&](dim c) {
-                return outliers[outlier_slot_[std::size_t(c)] * kInt8Width + lane];
-              });
+              finish(i + j, row + lane, sums[j * kInt8Width + lane],
+                     [&](dim c) { return outliers[outlier_slot_[std::size_t(c)] * kInt8Width + lane]; });
         },
         grain_of(kRowBlock * kInt8Width * w_.cols / 8));
   }

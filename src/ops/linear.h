@@ -24,7 +24,7 @@ struct LinearCall {
   dim n = 0;
   float* y = nullptr;  // (n, rows), row i at y + i * y_stride
   dim y_stride = 0;
-  bool add = false;  // y += instead of y =
+  bool add = false;              // y += instead of y =
   const ActPlan* act = nullptr;  // how x is rounded; null: not at all
   float act_scale = 0;           // where the plan has it fixed
 };

@@ -1,6 +1,4 @@
 // Inputs rounded at run time, and products of integer codes.
-#include "ops/act/act_codec.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,6 +9,7 @@
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "formats/grid.h"
+#include "ops/act/act_codec.h"
 #include "ops/act/act_rows.h"
 #include "ops/integer_product.h"
 
@@ -78,7 +77,8 @@ TEST(Activations, EightBitFloats) {
 }
 
 TEST(Activations, OutliersStay) {
-  EXPECT_EQ(rounded("llm-int8:threshold=6", {127.25f, 0.26f, 2.54f, 6, -6.5f}, 5), (Floats{127.25f, 0.26f, 2.54f, 6, -6.5f}));
+  EXPECT_EQ(rounded("llm-int8:threshold=6", {127.25f, 0.26f, 2.54f, 6, -6.5f}, 5),
+            (Floats{127.25f, 0.26f, 2.54f, 6, -6.5f}));
   EXPECT_EQ(rounded("llm-int8", {9, -7}, 2), (Floats{9, -7}));  // nothing is left to round
 }
 

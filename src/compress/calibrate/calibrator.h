@@ -40,7 +40,8 @@ class Calibrator {
   // The outliers of the same rows; before them, the rows.
   void take_outliers(const ExportTensor& t, dim begin, std::span<const std::byte> columns,
                      std::span<const std::byte> values);
-  // The fixed scale of a matrix's input: its largest value gets the largest code. The source's own where nothing came by.
+  // The fixed scale of a matrix's input: its largest value gets the largest code. The source's own where nothing came
+  // by.
   float act_scale(const ModelTensor& t) const;
   void take_act_scale(std::size_t source, float scale) { taken_act_scales_[source] = scale; }
   // Runs `layer` as it is now, with the weights that were taken, and forgets them.

@@ -1,7 +1,7 @@
 // Reading the packed linear layers of a Hugging Face folder: what all layouts share.
 #pragma once
-#include <nlohmann/json_fwd.hpp>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
 #include <string_view>

@@ -3,7 +3,8 @@
 // codes, low bits first, signed codes with 2^(bits-1) added; weight_scale f16 (rows, groups); for asymmetric formats
 // weight_zero_point i32 (ceil(rows * bits / 32), groups), the same stream down each column; weight_shape i64 (2).
 // Beside inputs of 8 bits, 8 bits with a scale per row go out as "int-quantized": weight i8 (rows, cols), weight_scale
-// f16 (rows, 1). FP8 with a scale per row goes out as "float-quantized": weight F8_E4M3 (rows, cols), weight_scale f32 (rows, 1).
+// f16 (rows, 1). FP8 with a scale per row goes out as "float-quantized": weight F8_E4M3 (rows, cols), weight_scale f32
+// (rows, 1).
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -120,7 +121,9 @@ nlohmann::json group_of(const Format& f, const ActPlan* act) {
                             {"observer", "minmax"}};
   if (!by_row) weights["group_size"] = f.block;
   const bool plain_codes = act && act->codes == ActPlan::Codes::integer && act->bits == 8 && is_int8_row(f);
-  return {{"format", is_fp8(f) ? "float-quantized" : plain_codes ? "int-quantized" : "pack-quantized"},
+  return {{"format", is_fp8(f)     ? "float-quantized"
+                     : plain_codes ? "int-quantized"
+                                   : "pack-quantized"},
           {"weights", std::move(weights)},
           {"input_activations", inputs_of(act)},
           {"output_activations", nullptr}};

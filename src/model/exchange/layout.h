@@ -39,8 +39,8 @@ struct Layout {
 // for Container::gguf is a bug of ours. `act`: how inputs will be rounded.
 const Layout& layout_of(Container container, std::span<const Format* const> formats = {}, const ActPlan& act = {});
 
-extern const Layout compressed_tensors_layout, compressed_tensors_a8_layout, awq_layout, bitsandbytes_layout, mlx_layout,
-    pith_layout;
+extern const Layout compressed_tensors_layout, compressed_tensors_a8_layout, awq_layout, bitsandbytes_layout,
+    mlx_layout, pith_layout;
 const Layout& gptq_layout(std::span<const Format* const> formats);
 
 // For the layouts.

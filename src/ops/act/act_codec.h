@@ -17,9 +17,9 @@ namespace pith {
 struct ActPlan {
   enum class Codes { none, integer, e4m3 };
   Codes codes = Codes::none;
-  int bits = 8;           // of an integer code: -2^(bits-1) to 2^(bits-1) - 1
-  float clip = 1;         // share of a token's largest value that gets the largest code
-  bool fixed = false;     // the scale is the linear layer's own (Linear::act_scale); else each token's
+  int bits = 8;        // of an integer code: -2^(bits-1) to 2^(bits-1) - 1
+  float clip = 1;      // share of a token's largest value that gets the largest code
+  bool fixed = false;  // the scale is the linear layer's own (Linear::act_scale); else each token's
   float outlier = std::numeric_limits<float>::infinity();  // values at least this large stay as they are
 
   bool on() const { return codes != Codes::none; }

@@ -15,16 +15,16 @@ void round_act_rows(const ActPlan& plan, float fixed_scale, const float* x, dim 
 
 // The same as integer codes, in columns of `group`; room for `stride` codes a row, those beyond cols are 0.
 struct ActCodes {
-  std::int8_t* codes = nullptr;   // (n, stride)
-  std::int32_t* sums = nullptr;   // (n, groups): of the codes
-  float* scales = nullptr;        // (n)
+  std::int8_t* codes = nullptr;  // (n, stride)
+  std::int32_t* sums = nullptr;  // (n, groups): of the codes
+  float* scales = nullptr;       // (n)
 };
 void encode_act_rows(const ActPlan& plan, float fixed_scale, const float* x, dim n, dim cols, dim group, dim stride,
                      const ActCodes& out);
 
 // The values that stay as they are: (row, column) ascending.
 struct ActOutliers {
-  std::vector<dim> first;    // of each row, and the end
+  std::vector<dim> first;  // of each row, and the end
   std::vector<dim> column;
   std::vector<float> value;
   bool empty() const { return column.empty(); }

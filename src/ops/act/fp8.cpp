@@ -12,8 +12,10 @@ static ActPlan plan(const Options& options) {
   return plan;
 }
 
-const ActCodec fp8_act_codec = {"fp8", "floats of 8 bits (E4M3), a scale for each token",
+const ActCodec fp8_act_codec = {"fp8",
+                                "floats of 8 bits (E4M3), a scale for each token",
                                 "FP8 formats (arXiv:2209.05433), ZeroQuant-FP (arXiv:2307.09782)",
-                                {scale_option()}, plan};
+                                {scale_option()},
+                                plan};
 
 }  // namespace pith

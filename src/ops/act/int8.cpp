@@ -12,8 +12,10 @@ static ActPlan plan(const Options& options) {
   return plan;
 }
 
-const ActCodec int8_act_codec = {"int8", "8 bits, symmetric, a scale for each token",
+const ActCodec int8_act_codec = {"int8",
+                                 "8 bits, symmetric, a scale for each token",
                                  "ZeroQuant (arXiv:2206.01861), SmoothQuant (arXiv:2211.10438)",
-                                 {scale_option()}, plan};
+                                 {scale_option()},
+                                 plan};
 
 }  // namespace pith
