@@ -21,6 +21,7 @@ TEST(ReportJson, Evaluation) {
     "bits_per_value": 32.0,
     "bytes_of_context": 0
   },
+  "activations": "f32",
   "windows": 8,
   "tokens_scored": 2040,
   "tokens_not_run": 7,

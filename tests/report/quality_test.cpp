@@ -99,7 +99,7 @@ TEST(Quality, Json) {
   EXPECT_EQ(json.at("compression_ratio"), 2.0);
   EXPECT_NEAR(json.at("bits_per_weight_linears").get<double>(), 9.5438596, 1e-6);  // 8 * 17408 / 14592
   EXPECT_EQ(json.at("recipe").dump(),
-            R"({"adapter":null,"allow_fallback":true,"allow_requantize":false,"calibration":null,)"
+            R"({"activations":null,"adapter":null,"allow_fallback":true,"allow_requantize":false,"calibration":null,)"
             R"("compressed_prefix":true,"dither_seed":null,"embed_format":null,)"
             R"("format":"q4_0",)"
             R"("importance_file":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
