@@ -103,7 +103,8 @@ std::vector<Step> steps_of(std::string_view chain, const std::vector<std::string
   for (const auto name : split(chain, '+')) {
     const Method& method = method_or_throw(name);
     if (!methods.empty() && !methods.back()->prepares() && method.layer)
-      throw input_error("method", "expected a method that scales or rotates before the +, got '{}'", methods.back()->name);
+      throw input_error("method", "expected a method that scales or rotates before the +, got '{}'",
+                        methods.back()->name);
     methods.push_back(&method);
   }
   std::vector<Step> steps;

@@ -112,7 +112,8 @@ std::string methods_markdown() {
     if (!out.empty()) out += '\n';
     out += fmt::format("## {}\n\n{} ({}).\n\n- From: {}.\n- Needs: {}.\n", m->name, m->summary, m->family, m->paper,
                        needs_of(*m));
-    if (m->prepares()) out += fmt::format("- Prepares the model: other methods can follow it, `--method {}+...`.\n", m->name);
+    if (m->prepares())
+      out += fmt::format("- Prepares the model: other methods can follow it, `--method {}+...`.\n", m->name);
     if (m->block)
       out += fmt::format(
           "- Works on whole blocks after they were rounded, by rtn or by what stands before the +: "
