@@ -16,7 +16,7 @@ namespace {
 
 struct EvalArguments {
   std::vector<std::string> models;
-  std::string against, text, protocol = "llamacpp-512", kv = "f32", activations;
+  std::string against, text, protocol = "llamacpp-512", kv, activations;
   dim windows = 0;
   bool json = false;
 };
@@ -39,7 +39,7 @@ Rows run(const EvalArguments& a) {
   EvalOptions options;
   options.protocol = a.protocol;
   options.max_windows = a.windows;
-  options.kv = KvSpec(a.kv);
+  if (!a.kv.empty()) options.kv = KvSpec(a.kv);
   if (!a.activations.empty()) options.activations = ActSpec(a.activations);
   std::optional<Model> base;
   if (!a.against.empty()) base = Model::open(a.against);
@@ -109,14 +109,14 @@ void set_up(CLI::App& app) {
   std::string protocols;
   for (const Protocol& p : all_protocols()) protocols += fmt::format("\n{:>14}  {}", p.name, p.summary);
   app.add_option("--protocol", a->protocol, "how windows are cut and what counts:" + protocols)->capture_default_str();
-  add_kv(app, a->kv);
+  add_kv(app, a->kv, "as the model says");
   add_activations(app, a->activations, "as the model says");
   app.add_option("--windows", a->windows, "only the first N windows (0: all)")->check(CLI::NonNegativeNumber);
   app.add_flag("--json", a->json, "machine-readable output");
   add_threads(app);
   app.callback([a] {
     protocol_or_throw(a->protocol);
-    KvSpec{a->kv};  // before any work
+    if (!a->kv.empty()) KvSpec{a->kv};  // before any work
     if (!a->activations.empty()) ActSpec{a->activations};
     const Rows rows = run(*a);
     terminal_progress().end();

@@ -18,7 +18,7 @@ namespace {
 struct GenerateArguments {
   std::string model, prompt;
   GenerateOptions options;
-  std::string system, history, kv = "f32", activations;
+  std::string system, history, kv, activations;
   bool json = false, quiet = false, chat = false;
 };
 
@@ -47,7 +47,7 @@ std::string as_json(const GenerateArguments& a, const GenerateResult& r) {
       {"text", r.text},
       {"tokens", r.tokens},
       {"stop", reason_name(r.reason)},
-      {"kv", a.options.kv.text()},
+      {"kv", r.kv},
       {"kv_bytes", r.kv_bytes},
       {"prompt_tokens", r.prompt_tokens},
       {"prompt_tokens_per_second", rate(r.prompt_tokens, r.prompt_seconds)},
@@ -119,7 +119,7 @@ void set_up(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   app.add_option("--context", a->options.context, "tokens of prompt and answer together (0: as needed)")
       ->check(CLI::NonNegativeNumber);
-  add_kv(app, a->kv);
+  add_kv(app, a->kv, "as the model says");
   add_activations(app, a->activations, "as the model says");
   app.add_option("-t,--temperature", s.temperature, "0: always the most likely token")->capture_default_str();
   app.add_option("--top-k", s.top_k, "keep the K most likely (0: all)")->capture_default_str();
@@ -135,7 +135,7 @@ void set_up(CLI::App& app) {
   app.add_flag("--json", a->json, "machine-readable output");
   add_threads(app);
   app.callback([a] {
-    a->options.kv = KvSpec(a->kv);
+    if (!a->kv.empty()) a->options.kv = KvSpec(a->kv);
     if (!a->activations.empty()) a->options.activations = ActSpec(a->activations);
     run(*a);
   });

@@ -9,7 +9,7 @@ namespace pith::cli {
 namespace {
 
 struct InspectArguments {
-  std::string model, kv = "f32";
+  std::string model, kv;
   dim context = 0;
   bool json = false;
 };
@@ -19,10 +19,11 @@ void set_up(CLI::App& app) {
   app.add_option("model", a->model, "a Hugging Face folder or a .gguf file")->required();
   app.add_option("--context", a->context, "tokens that the memory estimate is for (0: the model's own)")
       ->check(CLI::NonNegativeNumber);
-  add_kv(app, a->kv);
+  add_kv(app, a->kv, "as the model says");
   app.add_flag("--json", a->json, "machine-readable output");
   app.callback([a] {
-    const KvSpec kv(a->kv);  // before any work
+    std::optional<KvSpec> kv;  // before any work
+    if (!a->kv.empty()) kv.emplace(a->kv);
     const auto summary = report::summarize(Model::open(a->model), a->context, kv);
     print(a->json ? report::inspect_json(summary) : report::inspect_text(summary));
   });

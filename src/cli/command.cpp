@@ -16,11 +16,10 @@ void add_threads(CLI::App& app) {
       ->check(CLI::Range(1, 1024));
 }
 
-void add_kv(CLI::App& app, std::string& text) {
+void add_kv(CLI::App& app, std::string& text, const std::string& by_default) {
   std::string codecs;
   for (const KvCodec* codec : all_kv_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);
-  app.add_option("--kv", text, "how keys and values are stored, CODEC or CODEC:option=value,...:" + codecs)
-      ->capture_default_str();
+  app.add_option("--kv", text, "how keys and values are stored, CODEC or CODEC:option=value,... (default: " + by_default + "):" + codecs);
 }
 
 void add_activations(CLI::App& app, std::string& text, const std::string& by_default) {

@@ -25,7 +25,7 @@ Progress& terminal_progress();
 void add_threads(CLI::App& app);
 
 // --kv, how keys and values are stored; to be parsed by KvSpec.
-void add_kv(CLI::App& app, std::string& text);
+void add_kv(CLI::App& app, std::string& text, const std::string& by_default);
 
 // --activations, how linear layers round their inputs; to be parsed by ActSpec where it is not empty.
 void add_activations(CLI::App& app, std::string& text, const std::string& by_default);

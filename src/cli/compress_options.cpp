@@ -40,6 +40,7 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
     targets += fmt::format("{}{}", targets.empty() ? "" : ", ", target.name);
   app.add_option("--target", o.target, "check that the output is what this program loads: " + targets);
   add_activations(app, o.activations, "as the source says");
+  add_kv(app, o.kv, "as the source says");
   app.add_option("--lora", o.lora, "an adapter to merge first: a PEFT folder or a GGUF adapter");
   app.add_flag("--allow-requantize", o.allow_requantize, "accept a source that is quantized already");
   app.add_flag("--dry-run", o.dry_run, "show the plan (formats, fallbacks, bytes, memory, time) and stop");
@@ -134,6 +135,7 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   take_calibration(o, recipe);
   if (!o.target.empty()) recipe.target = &target_or_throw(o.target);
   if (!o.lora.empty()) recipe.adapter = o.lora;
+  if (!o.kv.empty()) recipe.kv = KvSpec(o.kv);
   if (!o.activations.empty()) recipe.activations = ActSpec(o.activations);
   if (!o.max_ram.empty()) job.limits.max_ram_bytes = parse_bytes(o.max_ram);
   job.limits.overwrite = o.overwrite;

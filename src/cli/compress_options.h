@@ -14,7 +14,7 @@ namespace pith::cli {
 
 struct CompressOptions {
   std::string model, recipe, out, format, embed_format, to, target, lora, method, importance, max_ram, max_bytes, text,
-      activations, protocol = "llamacpp-512";
+      activations, kv, protocol = "llamacpp-512";
   std::vector<std::string> set, overrides, calibrate;
   std::optional<long long> calibrate_samples, calibrate_length, calibrate_seed;
   bool true_sequential = false, no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false,

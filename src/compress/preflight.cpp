@@ -177,7 +177,7 @@ void note_rotation(const Recipe& recipe, Prepared& p) {
 
 ActSpec activations_for(const Model& model, const Recipe& recipe, Container container, Prepared& p) {
   if (recipe.activations) return *recipe.activations;
-  const ActSpec& own = model.activations();
+  const ActSpec& own = model.run_time().activations;
   const bool place = container == Container::hf || (container == Container::gguf && !own.plan().fixed);
   if (!own.plan().on() || place) return own;
   p.preflight.notes.push_back("activations " + own.text() + " of the source: the container has no place for them");
@@ -245,7 +245,7 @@ CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, co
   CalibratorOptions options{.with_moments = needs_moments(recipe),
                             .with_targets = !p.finishers.empty(),
                             .compressed_prefix = recipe.compressed_prefix};
-  options.activations = p.plan.activations;
+  options.activations = p.plan.run_time.activations;
   if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
   options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
   return options;
@@ -270,8 +270,8 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   check_dither(plans, recipe);
   if (model.config().rotated_down) note_rotation(recipe, p);
   p.calibration = recipe.calibration;
-  const ActSpec activations = activations_for(model, recipe, container, p);
-  const bool new_scales = activations.plan().fixed && recipe.activations;
+  const RunTime run_time{activations_for(model, recipe, container, p), recipe.kv.value_or(model.run_time().kv)};
+  const bool new_scales = run_time.activations.plan().fixed && recipe.activations;
   if ((needs_text(recipe) || new_scales) && !p.calibration) p.calibration.emplace();
   check_finishers(model, recipe, p);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
@@ -283,7 +283,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     p.plan_of[plans[i].source] = i;
   }
   p.plan = plan_export(model, container, format_of, target.filename().string(), kShardBytes, choose_outliers(model, p),
-                       activations);
+                       run_time);
   if (recipe.target) check_target(*recipe.target, container, plans);
   order_for_calibration(model, recipe, p);
   join_plans(model, p);

@@ -72,6 +72,7 @@ struct Recipe {
   // How the output says that the inputs of its quantized layers are rounded; unset: as the source says, where the
   // container has a place for it. Static scales come from the calibration's largest inputs.
   std::optional<ActSpec> activations;
+  std::optional<KvSpec> kv;  // how the output asks for keys and values to be stored; none: as the source does
 };
 
 // "gptq", "awq+gptq": steps for all linears, with these options. Error(input)

@@ -137,8 +137,10 @@ class Reader {
             {"max_bytes", [&](const YAML::Node& n) { r.max_bytes = at(n, parse_bytes); }},
             {"calibrate", [&](const YAML::Node& n) { read_calibration(n); }},
             {"importance", [&](const YAML::Node& n) { r.importance_file = path(n); }},
-            {"activations",
-             [&](const YAML::Node& n) { r.activations = at(n, [](const std::string& t) { return ActSpec(t); }); }},
+            {"kv", [&](const YAML::Node& n) { r.kv = at(n, [](const std::string& t) { return KvSpec(t); }); }},
+            {"activations", [&](const YAML::Node& n) {
+               r.activations = at(n, [](const std::string& t) { return ActSpec(t); });
+             }},
             {"lora", [&](const YAML::Node& n) { r.adapter = path(n); }},
             {"target",
              [&](const YAML::Node& n) { r.target = at(n, [](const std::string& t) { return &target_or_throw(t); }); }},

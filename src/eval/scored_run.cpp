@@ -40,11 +40,12 @@ EvalResult result_of(const Protocol& protocol, std::string_view text, const Wind
   return result;
 }
 
-void note_codecs(EvalResult& result, const Model& model, const KvSpec& kv, const std::optional<ActSpec>& activations) {
+void note_codecs(EvalResult& result, const Model& model, const std::optional<KvSpec>& asked, const std::optional<ActSpec>& activations) {
   const Config& config = model.config();
+  const KvSpec& kv = asked ? *asked : model.run_time().kv;
   result.kv = kv.text();
   result.kv_bits_per_value = kv.plan(config.head_dim).bits_per_value();
-  result.activations = (activations ? *activations : model.activations()).text();
+  result.activations = (activations ? *activations : model.run_time().activations).text();
   result.kv_bytes = KvCache::bytes(config, 1, result.context, kv);
 }
 

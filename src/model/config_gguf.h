@@ -5,7 +5,7 @@
 namespace pith {
 
 // How linear layers round their inputs, as ActSpec reads it.
-inline constexpr std::string_view kGgufActivations = "pith.activations";
+inline constexpr std::string_view kGgufActivations = "pith.activations", kGgufKv = "pith.kv_cache";
 // Config::rotated_down
 inline constexpr std::string_view kGgufRotatedDown = "pith.rotated_down";
 

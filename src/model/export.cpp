@@ -260,10 +260,10 @@ static void check_activations(Container container, const ActSpec& activations) {
 
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of,
-                       const ActSpec& activations) {
-  check_activations(container, activations);
+                       const RunTime& run_time) {
+  check_activations(container, run_time.activations);
   ExportPlan plan;
-  plan.activations = activations;
+  plan.run_time = run_time;
   plan.container = container;
   std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of);
   if (container == Container::gguf)

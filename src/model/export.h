@@ -64,7 +64,7 @@ struct ExportPlan {
   std::vector<ExportFile> files;
   std::vector<ExportTensor> tensors;  // block by block
   std::vector<SideFile> side_files;
-  ActSpec activations;  // what the files say of the inputs of quantized layers
+  RunTime run_time;
   dim total_bytes() const;
 };
 
@@ -75,7 +75,7 @@ struct ExportPlan {
 // of folders would overlook them.
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes = dim(5) << 30,
-                       std::span<const OutlierShape> outliers_of = {}, const ActSpec& activations = {});
+                       std::span<const OutlierShape> outliers_of = {}, const RunTime& run_time = {});
 
 // Whether the container stores this tensor in this format: empty, or what it expects instead.
 std::string misfit(Container container, const Format& format, const ModelTensor& t);

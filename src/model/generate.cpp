@@ -39,12 +39,14 @@ GenerateResult generate(const Model& model, std::span<const Token> prompt, const
   const dim limit = context_of(model.config(), dim(prompt.size()), options);
   const std::vector<Token> stops = stops_of(model, options);
   Forward forward(Network::of(model, options.activations ? &options.activations->plan() : nullptr));
-  KvCache cache(model.config(), 1, limit, options.kv);
+  const KvSpec& kv = options.kv ? *options.kv : model.run_time().kv;
+  KvCache cache(model.config(), 1, limit, kv);
   Sampler sampler(options.sampler);
   TextStream stream(options.stop_strings);
   std::vector<Token> history(prompt.begin(), prompt.end());
   GenerateResult result;
   result.prompt_tokens = dim(prompt.size());
+  result.kv = kv.text();
   result.kv_bytes = cache.size_bytes();
 
   const auto show = [&](const std::string& text) {

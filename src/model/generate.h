@@ -14,7 +14,7 @@ namespace pith {
 struct GenerateOptions {
   dim max_tokens = 128;
   dim context = 0;  // tokens of prompt and answer together; 0: as many as needed, up to the model's own limit
-  KvSpec kv = {};   // how keys and values are stored
+  std::optional<KvSpec> kv = {};  // how keys and values are stored; else as the model says
   std::optional<ActSpec> activations = {};  // how linear layers round their inputs; else as the model says
   SamplerOptions sampler = {};
   std::vector<Token> stop_tokens = {};  // besides the tokenizer's end tokens
@@ -29,6 +29,7 @@ struct GenerateResult {
   std::string text;           // all that was streamed
   StopReason reason = StopReason::max_tokens;
   dim prompt_tokens = 0;
+  std::string kv;    // the codec of keys and values, with its options
   dim kv_bytes = 0;  // of the cache, for prompt and answer
   double prompt_seconds = 0, decode_seconds = 0;
 };

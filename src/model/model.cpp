@@ -70,7 +70,7 @@ bool Model::has_tokenizer() const {
 const Linear& Model::embed() const { return impl_->embed; }
 const Linear& Model::pos_embed() const { return impl_->pos_embed; }
 const Linear& Model::lm_head() const { return impl_->lm_head; }
-const ActSpec& Model::activations() const { return impl_->activations; }
+const RunTime& Model::run_time() const { return impl_->run_time; }
 const Norm& Model::output_norm() const { return impl_->output_norm; }
 std::span<const Block> Model::blocks() const { return impl_->blocks; }
 

@@ -16,7 +16,7 @@
 #include "io/tokenizer.h"
 #include "model/config.h"
 #include "model/roles.h"
-#include "ops/act/act_codec.h"
+#include "model/run_time.h"
 
 namespace pith {
 
@@ -89,8 +89,7 @@ class Model {
   const Linear& pos_embed() const;  // (context, hidden); weight null when absent
   const Linear& lm_head() const;    // the embedding itself when tied
   const Norm& output_norm() const;
-  // How the inputs of the blocks' quantized matrices are meant to be rounded; f32 where the files say nothing.
-  const ActSpec& activations() const;
+  const RunTime& run_time() const;
   std::span<const Block> blocks() const;
 
   const std::filesystem::path& path() const;

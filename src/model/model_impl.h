@@ -28,8 +28,8 @@ struct Model::Impl {
   std::map<std::tuple<Role, dim, Part, dim>, std::size_t> index;  // role, layer, part, expert
   std::deque<Weight> weights;                                     // views of the matrices, for Linear
   std::deque<std::vector<float>> widened;                         // norms and biases
-  ActSpec activations;                                            // what the files say of inputs
-  std::map<std::string, float> act_scales;                        // by name of the weight, where they are fixed
+  RunTime run_time;
+  std::map<std::string, float> act_scales;       // by name of the weight, where they are fixed
   Linear embed, pos_embed, lm_head;
   Norm output_norm;
   std::vector<Block> blocks;

@@ -39,7 +39,7 @@ struct ModelSummary {
 };
 
 // context 0: the model's own.
-ModelSummary summarize(const Model& model, dim context = 0, const KvSpec& kv = {});
+ModelSummary summarize(const Model& model, dim context = 0, const std::optional<KvSpec>& kv = {});
 // From parts, for models that are not opened whole; the names, containers and tokenizer stay empty.
 ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensors, dim context, const KvSpec& kv = {});
 

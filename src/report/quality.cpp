@@ -60,6 +60,7 @@ Facts recipe_facts(const Recipe& recipe) {
   if (recipe.calibration) facts.emplace_back("calibration", calibration_text(*recipe.calibration));
   if (recipe.true_sequential) facts.emplace_back("true-sequential", "yes");
   if (recipe.activations) facts.emplace_back("activations", recipe.activations->text());
+  if (recipe.kv) facts.emplace_back("keys and values", recipe.kv->text());
   if (recipe.adapter) facts.emplace_back("merged adapter", recipe.adapter->filename().string());
   if (recipe.dither.on) facts.emplace_back("dither", fmt::format("seed {}", recipe.dither.seed));
   return facts;
@@ -132,6 +133,7 @@ Json json_of_recipe(const Recipe& recipe) {
       {"options", options_given(recipe)},
       {"format", recipe.format ? Json(recipe.format->name) : Json(nullptr)},
       {"activations", recipe.activations ? Json(recipe.activations->text()) : Json(nullptr)},
+      {"kv", recipe.kv ? Json(recipe.kv->text()) : Json(nullptr)},
       {"adapter", recipe.adapter ? Json(recipe.adapter->filename().string()) : Json(nullptr)},
       {"embed_format", recipe.embed_format ? Json(recipe.embed_format->name) : Json(nullptr)},
       {"overrides", override_texts(recipe)},

@@ -53,8 +53,8 @@ ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensor
   return summary;
 }
 
-ModelSummary summarize(const Model& model, dim context, const KvSpec& kv) {
-  ModelSummary summary = summarize(model.config(), model.tensors(), context, kv);
+ModelSummary summarize(const Model& model, dim context, const std::optional<KvSpec>& kv) {
+  ModelSummary summary = summarize(model.config(), model.tensors(), context, kv ? *kv : model.run_time().kv);
   const auto path = model.path().lexically_normal();
   summary.name = (path.has_filename() ? path : path.parent_path()).filename().string();
   summary.container = model.is_gguf() ? "gguf" : "hf";

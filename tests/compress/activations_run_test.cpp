@@ -63,7 +63,7 @@ TEST(ActivationsRun, IntegerLayersGoOutAsTheyAreKnownElsewhere) {
   EXPECT_FALSE(stored.find("model.layers.0.mlp.up_proj.input_scale"));
 
   const Model model = Model::open(temp.path / "out");
-  EXPECT_EQ(model.activations().text(), "int8");
+  EXPECT_EQ(model.run_time().activations.text(), "int8");
   EXPECT_TRUE(model.notes().empty());
   const ActPlan as_they_come;
   const auto rounded = logits_of(model), exact = logits_of(model, &as_they_come);
@@ -80,12 +80,12 @@ TEST(ActivationsRun, BothContainersAndBackGiveTheSameLogits) {
   recipe.embed_format = &f32_format();  // the same values in both
   run(source, recipe, temp.path / "a.gguf");
   const Model gguf = Model::open(temp.path / "a.gguf");
-  EXPECT_EQ(gguf.activations().text(), "int4:clip=0.8");
+  EXPECT_EQ(gguf.run_time().activations.text(), "int4:clip=0.8");
   Recipe keep;
   keep.allow_requantize = true;
   compress(gguf, keep, Container::hf, temp.path / "b", {});
   const Model hf = Model::open(temp.path / "b");
-  EXPECT_EQ(hf.activations().text(), "int4:clip=0.8");
+  EXPECT_EQ(hf.run_time().activations.text(), "int4:clip=0.8");
   // Sums in groups of 32 and the order of rows inside heads are those of before.
   const auto a = logits_of(gguf), b = logits_of(hf);
   EXPECT_LT(distance(a, b), 1e-5 * distance(a, std::vector<float>(a.size())));
@@ -103,7 +103,7 @@ TEST(ActivationsRun, StaticScalesAreTheLargestInputs) {
                 .at("strategy"),
             "tensor");
   const Model model = Model::open(temp.path / "out");
-  EXPECT_EQ(model.activations().text(), "int8:scale=static");
+  EXPECT_EQ(model.run_time().activations.text(), "int8:scale=static");
   for (const Block& b : model.blocks()) {
     EXPECT_GT(b.q.act_scale, 0);
     EXPECT_EQ(b.q.act_scale, b.k.act_scale);  // the same input
@@ -140,6 +140,23 @@ TEST(ActivationsRun, SmoothingLosesLess) {
     run(source, with("int8_row_sym", "int8", method), temp.path / method);
     EXPECT_LT(distance(before, logits_of(Model::open(temp.path / method))), 0.7 * plain) << method;
   }
+}
+
+// A codec of keys and values is asked for by the recipe, kept by conversions, and gone where f32 is asked for.
+TEST(RunTime, KeysAndValuesTravelWithTheModel) {
+  const TempFolder temp;
+  Recipe recipe = recipe_for("q8_0");
+  recipe.kv = KvSpec("kivi:bits=2,residual=64");
+  run(write_model(temp.path / "in", {}), recipe, temp.path / "a.gguf");
+  EXPECT_EQ(Model::open(temp.path / "a.gguf").run_time().kv.text(), "kivi:bits=2,residual=64");
+  recipe = recipe_for("f32");
+  run(temp.path / "a.gguf", recipe, temp.path / "b");
+  EXPECT_EQ(config_of(temp.path / "b").at("pith").at("kv_cache"), "kivi:bits=2,residual=64");
+  EXPECT_EQ(Model::open(temp.path / "b").run_time().kv.text(), "kivi:bits=2,residual=64");
+  recipe.kv = KvSpec("f32");
+  run(temp.path / "b", recipe, temp.path / "c");
+  EXPECT_EQ(Model::open(temp.path / "c").run_time().kv.text(), "f32");
+  EXPECT_FALSE(config_of(temp.path / "c").contains("pith"));
 }
 
 }  // namespace pith::test

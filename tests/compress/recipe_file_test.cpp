@@ -35,6 +35,8 @@ embed_format: q6_k
 calibrate: {files: [a.txt, b/c.jsonl], samples: 7, length: 99, seed: 5}
 importance: some.imatrix
 to: gguf
+activations: int8
+kv: kivi:residual=64
 fallback: false
 allow_requantize: true
 dither: 12
@@ -56,6 +58,8 @@ dither: 12
   EXPECT_EQ(r.calibration->length, 99);
   EXPECT_EQ(r.calibration->seed, 5u);
   EXPECT_EQ(*r.importance_file, "folder/some.imatrix");
+  EXPECT_EQ(r.activations->text(), "int8");
+  EXPECT_EQ(r.kv->text(), "kivi:residual=64");
   EXPECT_FALSE(r.allow_fallback);
   EXPECT_TRUE(r.allow_requantize);
   EXPECT_TRUE(r.dither.on);
@@ -82,6 +86,8 @@ TEST(RecipeFile, EveryFaultNamesItsLine) {
       {"max_bytes: many", "expected bytes such as"},
       {"max_bytes: 90MB\nsteps: [{format: q4_0}]", "expected either a format for all linears or max_bytes"},
       {"to: zip", "line 1] [container] expected one of"},
+      {"kv: kiwi", "line 1] [kv] expected one of"},
+      {"activations: int9", "line 1] [activations] expected one of"},
       {"target: toaster", "line 1] [target]"},
       {"summary: a\nsummary: b", "line 2] expected 'summary' once"},
       {"[1, 2", "line 1"},

@@ -77,7 +77,7 @@ class Scaler {
                           .stats = stats,
                           .load = [this, index](dim row, float* values) { load(index, row, values); },
                           .role = tensor(index).role,
-                          .act = prepared_.plan.activations.plan()});
+                          .act = prepared_.plan.run_time.activations.plan()});
     }
     return matrices.empty() ? std::vector<float>() : method.scale(matrices, options);
   }

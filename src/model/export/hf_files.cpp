@@ -94,21 +94,22 @@ json base_config(const Model& model) {
 }
 
 // What no other key tells; other programs pass it by.
-void set_pith_keys(const Config& c, const ActSpec& activations, json& config) {
+void set_pith_keys(const Config& c, const RunTime& run_time, json& config) {
   config.erase("pith");
-  if (activations.plan().on()) config["pith"]["activations"] = activations.text();
+  if (run_time.activations.plan().on()) config["pith"]["activations"] = run_time.activations.text();
+  if (run_time.kv.text() != KvSpec().text()) config["pith"]["kv_cache"] = run_time.kv.text();
   if (c.rotated_down) config["pith"]["rotated_down"] = true;
 }
 
 json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
-               const ActSpec& activations) {
+               const RunTime& run_time) {
   json config = base_config(model);
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = main_dtype(tensors);
   config["tie_word_embeddings"] = model.config().tied_embeddings;
   config.erase("quantization_config");
   config.erase("quantization");
-  set_pith_keys(model.config(), activations, config);
-  const auto modules = modules_of(model, layout, tensors, activations.plan());
+  set_pith_keys(model.config(), run_time, config);
+  const auto modules = modules_of(model, layout, tensors, run_time.activations.plan());
   if (std::any_of(modules.begin(), modules.end(), [](const LinearModule& m) { return m.format != nullptr; }))
     layout.describe(modules, config);
   return config;
@@ -132,8 +133,8 @@ bool brings_tokenizer(const GgufMeta& meta) {
 }  // namespace
 
 std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
-                                    const ActSpec& activations) {
-  std::vector<SideFile> files{{"config.json", text_of(config_of(model, layout, tensors, activations))}};
+                                    const RunTime& run_time) {
+  std::vector<SideFile> files{{"config.json", text_of(config_of(model, layout, tensors, run_time))}};
   if (!model.is_gguf()) {
     for (const std::string_view name : kCarried) {
       std::string text = text_if_there(model.path() / name);

@@ -30,7 +30,7 @@ void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_byte
 
 // config.json, tokenizer.json and the like for these tensors.
 std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
-                                    const ActSpec& activations);
+                                    const RunTime& run_time);
 
 // Rows of a rotated projection: where target row r comes from. to_neighbours: from Hugging Face's order (i, i + n/2)
 // to GGUF's (2i, 2i + 1); else back.

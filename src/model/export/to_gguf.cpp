@@ -70,7 +70,7 @@ void add_tokenizer(const Model& model, GgufMeta& meta) {
     model.tokenizer().to_gguf(meta, model.config().vocab);
 }
 
-GgufMeta metadata(const Model& model, std::span<const Outgoing> tensors, const ActSpec& activations) {
+GgufMeta metadata(const Model& model, std::span<const Outgoing> tensors, const RunTime& run_time) {
   GgufMeta meta = model.is_gguf() ? meta_of_gguf(*model.gguf_meta()) : GgufMeta();
   config_to_gguf(model.config(), model.arch(), meta);
   meta.erase(kOutlierKey);
@@ -79,7 +79,9 @@ GgufMeta metadata(const Model& model, std::span<const Outgoing> tensors, const A
   if (!meta.has("general.type")) meta.set("general.type", std::string("model"));
   describe(model, tensors, meta);
   meta.erase(kGgufActivations);
-  if (activations.plan().on()) meta.set(std::string(kGgufActivations), activations.text());
+  if (run_time.activations.plan().on()) meta.set(std::string(kGgufActivations), run_time.activations.text());
+  meta.erase(kGgufKv);
+  if (run_time.kv.text() != KvSpec().text()) meta.set(std::string(kGgufKv), run_time.kv.text());
   if (!model.is_gguf()) add_tokenizer(model, meta);
   return meta;
 }
@@ -146,7 +148,7 @@ void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view
   const std::vector<Place> places = stack_experts(model.config().experts, tensors, stored);
   std::size_t next = stored.size();
   for (const Outgoing& t : tensors) add_outliers(t, stored);
-  FileLayout layout = gguf_layout(metadata(model, tensors, plan.activations), stored);
+  FileLayout layout = gguf_layout(metadata(model, tensors, plan.run_time), stored);
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     Outgoing& t = tensors[i];
     const dim offset = layout.offsets_bytes[places[i].stored] + places[i].offset_bytes;

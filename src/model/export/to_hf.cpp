@@ -93,11 +93,11 @@ void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_byte
   std::vector<const Format*> packed;
   for (const Outgoing& t : tensors)
     if (!is_dense_format(*t.format)) packed.push_back(t.format);
-  const Layout& packing = layout_of(plan.container, packed, plan.activations.plan());
-  plan.side_files = hf_side_files(model, packing, tensors, plan.activations);
+  const Layout& packing = layout_of(plan.container, packed, plan.run_time.activations.plan());
+  plan.side_files = hf_side_files(model, packing, tensors, plan.run_time);
   std::vector<SafeTensor> stored;
   std::vector<Stored> notes;
-  collect(packing, plan.activations.plan().fixed, tensors, stored, notes);
+  collect(packing, plan.run_time.activations.plan().fixed, tensors, stored, notes);
   SafetensorsLayout layout = safetensors_layout(stored, max_shard_bytes);
   std::vector<Slot> slot_of(stored.size());
   for (std::size_t file = 0; file < layout.shards.size(); ++file) {

@@ -234,8 +234,8 @@ class Wiring {
     view.cols = t->weight.cols;
     view.data = t->weight.data;
     Linear out{matrix(*t, std::move(view)), vector(role, layer, Part::bias)};
-    if (!is_linear(role) || !m_.activations.plan().on() || is_dense_format(*t->weight.format)) return out;
-    out.act = &m_.activations.plan();
+    if (!is_linear(role) || !m_.run_time.activations.plan().on() || is_dense_format(*t->weight.format)) return out;
+    out.act = &m_.run_time.activations.plan();
     const auto scale = m_.act_scales.find(t->name);
     if (scale != m_.act_scales.end()) out.act_scale = scale->second;
     return out;

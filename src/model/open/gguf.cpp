@@ -88,7 +88,8 @@ void open_gguf(const std::filesystem::path& path, Model::Impl& out) {
   const GgufMeta& meta = out.gguf[0].meta();
   out.arch = &arch_of_meta(meta);
   out.config = config_from_gguf(meta, *out.arch);
-  out.activations = ActSpec(meta.find_string(std::string(kGgufActivations), "f32"));
+  out.run_time.activations = ActSpec(meta.find_string(std::string(kGgufActivations), "f32"));
+  out.run_time.kv = KvSpec(meta.find_string(std::string(kGgufKv), "f32"));
   if (const dim version = meta.find_int(kOutlierKey, 1); version != 1)
     throw input_error("gguf", "key {}: expected 1, got {}", kOutlierKey, version);
   for (const GgufFile& file : out.gguf) {

@@ -56,12 +56,13 @@ ModelTensor view_of(const SafetensorsSet& files, const SafeTensor& stored) {
 }
 
 // Our own key has the options that the layout's own description lacks.
-ActSpec activations_of(const nlohmann::json& config, const Unpacked& packed) {
+RunTime run_time_of(const nlohmann::json& config, const Unpacked& packed) {
   const JsonKeys keys{config, std::string(kConfigJson), ""};
-  std::string text = packed.activations.empty() ? "f32" : packed.activations;
-  if (const auto* pith = keys.object_or_null("pith"))
-    text = JsonKeys{*pith, keys.where, "pith."}.text_or("activations", text);
-  return ActSpec(text);
+  const std::string inputs = packed.activations.empty() ? "f32" : packed.activations;
+  const auto* pith = keys.object_or_null("pith");
+  if (!pith) return {ActSpec(inputs), {}};
+  const JsonKeys own{*pith, keys.where, "pith."};
+  return {ActSpec(own.text_or("activations", inputs)), KvSpec(own.text_or("kv_cache", "f32"))};
 }
 
 void read_tensors(const nlohmann::json& config, const std::string& legacy, const SafetensorsSet& files,
@@ -70,7 +71,7 @@ void read_tensors(const nlohmann::json& config, const std::string& legacy, const
   out.tensors = std::move(packed.tensors);
   out.notes = std::move(packed.notes);
   out.scratch = std::move(packed.scratch);
-  out.activations = activations_of(config, packed);
+  out.run_time = run_time_of(config, packed);
   out.act_scales = std::move(packed.act_scales);
   for (const SafeTensor& stored : files.tensors())
     if (!is_junk(stored.name) && !packed.used.contains(stored.name)) out.tensors.push_back(view_of(files, stored));
