@@ -70,7 +70,7 @@ TEST(RecipeFile, EveryFaultNamesItsLine) {
   const struct {
     const char *yaml, *says;
   } cases[] = {
-      {"steps:\n  - {method: gptq}\nformat: q4_0", "line 3] expected one of allow_requantize"},
+      {"steps:\n  - {method: gptq}\nformat: q4_0", "line 3] expected one of activations, "},
       {"steps:\n  - method: gtpq", "line 2] [method] expected one of rtn"},
       {"steps:\n  - method: gptq\n    options: {damping: -1}", "damping"},
       {"steps:\n  - method: rtn\n    options: {dampig: 1}", "dampig"},
