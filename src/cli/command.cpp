@@ -19,7 +19,9 @@ void add_threads(CLI::App& app) {
 void add_kv(CLI::App& app, std::string& text, const std::string& by_default) {
   std::string codecs;
   for (const KvCodec* codec : all_kv_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);
-  app.add_option("--kv", text, "how keys and values are stored, CODEC or CODEC:option=value,... (default: " + by_default + "):" + codecs);
+  app.add_option(
+      "--kv", text,
+      "how keys and values are stored, CODEC or CODEC:option=value,... (default: " + by_default + "):" + codecs);
 }
 
 void add_activations(CLI::App& app, std::string& text, const std::string& by_default) {

@@ -138,9 +138,8 @@ class Reader {
             {"calibrate", [&](const YAML::Node& n) { read_calibration(n); }},
             {"importance", [&](const YAML::Node& n) { r.importance_file = path(n); }},
             {"kv", [&](const YAML::Node& n) { r.kv = at(n, [](const std::string& t) { return KvSpec(t); }); }},
-            {"activations", [&](const YAML::Node& n) {
-               r.activations = at(n, [](const std::string& t) { return ActSpec(t); });
-             }},
+            {"activations",
+             [&](const YAML::Node& n) { r.activations = at(n, [](const std::string& t) { return ActSpec(t); }); }},
             {"lora", [&](const YAML::Node& n) { r.adapter = path(n); }},
             {"target",
              [&](const YAML::Node& n) { r.target = at(n, [](const std::string& t) { return &target_or_throw(t); }); }},

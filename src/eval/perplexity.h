@@ -20,7 +20,7 @@ struct EvalOptions {
   dim batch_tokens = 2048;
   // How the model's keys and values are stored; a base keeps them in f32. A query reads its own and earlier positions
   // from the cache as it would when generating token by token (KvSide), so a codec's error is in every scored token.
-  std::optional<KvSpec> kv = {};  // how keys and values are stored; else as the model says
+  std::optional<KvSpec> kv = {};            // how keys and values are stored; else as the model says
   std::optional<ActSpec> activations = {};  // how the model's linear layers round their inputs; else as it says
 };
 

@@ -40,7 +40,8 @@ EvalResult result_of(const Protocol& protocol, std::string_view text, const Wind
   return result;
 }
 
-void note_codecs(EvalResult& result, const Model& model, const std::optional<KvSpec>& asked, const std::optional<ActSpec>& activations) {
+void note_codecs(EvalResult& result, const Model& model, const std::optional<KvSpec>& asked,
+                 const std::optional<ActSpec>& activations) {
   const Config& config = model.config();
   const KvSpec& kv = asked ? *asked : model.run_time().kv;
   result.kv = kv.text();

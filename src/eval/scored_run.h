@@ -22,7 +22,8 @@ EvalResult result_of(const Protocol& protocol, std::string_view text, const Wind
                      const RunTotals& totals);
 
 // What the result says of how keys, values and inputs were rounded.
-void note_codecs(EvalResult& result, const Model& model, const std::optional<KvSpec>& kv, const std::optional<ActSpec>& activations);
+void note_codecs(EvalResult& result, const Model& model, const std::optional<KvSpec>& kv,
+                 const std::optional<ActSpec>& activations);
 inline const ActPlan* plan_of(const EvalOptions& options) {
   return options.activations ? &options.activations->plan() : nullptr;
 }

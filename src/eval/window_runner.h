@@ -38,8 +38,8 @@ dim windows_ended_by(const WindowStep& step, const WindowSet& set);
 class WindowRunner {
  public:
   // act: how the linear layers round their inputs; null: as the model says.
-  WindowRunner(const Model& model, const WindowSet& set, std::span<const WindowStep> steps, const std::optional<KvSpec>& kv = {},
-               const ActPlan* act = nullptr);
+  WindowRunner(const Model& model, const WindowSet& set, std::span<const WindowStep> steps,
+               const std::optional<KvSpec>& kv = {}, const ActPlan* act = nullptr);
   // sink(first_row, logits (rows, vocab), rows) as Forward::run, with first_row over all windows.
   void run(const WindowStep& step, const Forward::LogitsSink& sink);
 

@@ -14,7 +14,7 @@ namespace pith {
 struct GenerateOptions {
   dim max_tokens = 128;
   dim context = 0;  // tokens of prompt and answer together; 0: as many as needed, up to the model's own limit
-  std::optional<KvSpec> kv = {};  // how keys and values are stored; else as the model says
+  std::optional<KvSpec> kv = {};            // how keys and values are stored; else as the model says
   std::optional<ActSpec> activations = {};  // how linear layers round their inputs; else as the model says
   SamplerOptions sampler = {};
   std::vector<Token> stop_tokens = {};  // besides the tokenizer's end tokens

@@ -29,7 +29,7 @@ struct Model::Impl {
   std::deque<Weight> weights;                                     // views of the matrices, for Linear
   std::deque<std::vector<float>> widened;                         // norms and biases
   RunTime run_time;
-  std::map<std::string, float> act_scales;       // by name of the weight, where they are fixed
+  std::map<std::string, float> act_scales;  // by name of the weight, where they are fixed
   Linear embed, pos_embed, lm_head;
   Norm output_norm;
   std::vector<Block> blocks;

@@ -69,8 +69,7 @@ TEST(Lorc, AdaptersGiveTheOriginalBack) {
   run(source, recipe_for("int4_g32"), temp.path / "m");
   for (const char* name : {"m.gguf", "m"}) {
     const Model compressed = Model::open(temp.path / name);
-    const Recovered found =
-        recover(original, compressed, 64, {.files = {}, .samples = 3, .length = 16, .seed = 1});
+    const Recovered found = recover(original, compressed, 64, {.files = {}, .samples = 3, .length = 16, .seed = 1});
     EXPECT_EQ(found.parts.size(), 14u);
     EXPECT_LT(found.after, 1e-6 * found.before);
     const auto at = temp.path / (std::string("adapter-") + name);

@@ -8,8 +8,8 @@ namespace {
 
 constexpr dim kCols = 96, kRows = 24;
 
-std::vector<float> run(const char* method, const char* format, const std::vector<float>& w,
-                       const std::vector<float>& x, const std::vector<std::string>& options) {
+std::vector<float> run(const char* method, const char* format, const std::vector<float>& w, const std::vector<float>& x,
+                       const std::vector<std::string>& options) {
   return compressed_by(method_or_throw(method), format_or_throw(format), w, x, kCols, options);
 }
 

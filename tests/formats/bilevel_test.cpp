@@ -40,10 +40,10 @@ TEST(Bilevel, BytesByHand) {
   const auto half = [&](std::size_t at) {
     return f16_to_f32(std::uint16_t(std::to_integer<int>(bytes[at]) | std::to_integer<int>(bytes[at + 1]) << 8));
   };
-  EXPECT_EQ(half(0), 1.0f);                          // the lowest scale
-  EXPECT_NEAR(half(2), 1.0f / 7, 1e-4f);             // a seventh of the way to the highest
-  EXPECT_EQ(half(4), 0.0f);                          // the lowest zero
-  EXPECT_EQ(half(6), 1.0f);                          // a seventh of 7
+  EXPECT_EQ(half(0), 1.0f);                           // the lowest scale
+  EXPECT_NEAR(half(2), 1.0f / 7, 1e-4f);              // a seventh of the way to the highest
+  EXPECT_EQ(half(4), 0.0f);                           // the lowest zero
+  EXPECT_EQ(half(6), 1.0f);                           // a seventh of 7
   EXPECT_EQ(std::to_integer<int>(bytes[8]), 7 << 3);  // scale codes 0 and 7
   EXPECT_EQ(std::to_integer<int>(bytes[9]), 7 << 3);
   EXPECT_EQ(std::to_integer<int>(bytes[10]), 0x88);  // codes 0, 1, 2, ... of three bits

@@ -51,8 +51,7 @@ AdapterPart part_of(std::size_t tensor, const LowRank& low, dim rows, dim cols, 
   AdapterPart part{tensor, rank, low.a, {}};
   part.a.resize(std::size_t(rank * cols), 0.0f);
   part.b.resize(std::size_t(rows * rank), 0.0f);
-  for (dim r = 0; r < rows; ++r)
-    std::copy_n(low.b.begin() + r * low.rank, low.rank, part.b.begin() + r * rank);
+  for (dim r = 0; r < rows; ++r) std::copy_n(low.b.begin() + r * low.rank, low.rank, part.b.begin() + r * rank);
   return part;
 }
 

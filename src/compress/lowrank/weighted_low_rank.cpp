@@ -109,8 +109,7 @@ LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment
     size[std::size_t(k)] = sum > 0 ? std::sqrt(std::sqrt(sum)) : 1;
   }
   for (dim r = 0; r < rows; ++r)
-    for (dim k = 0; k < rank; ++k)
-      out.b.push_back(float(ut[std::size_t(r * rank + k)] * size[std::size_t(k)]));
+    for (dim k = 0; k < rank; ++k) out.b.push_back(float(ut[std::size_t(r * rank + k)] * size[std::size_t(k)]));
   for (dim k = 0; k < rank; ++k)
     for (dim c = 0; c < cols; ++c) out.a.push_back(float(a[std::size_t(k * cols + c)] / size[std::size_t(k)]));
   return out;

@@ -10,8 +10,8 @@ namespace pith {
 
 struct LowRank {
   dim rank = 0;
-  std::vector<float> b;  // (rows, rank)
-  std::vector<float> a;  // (rank, cols)
+  std::vector<float> b;          // (rows, rank)
+  std::vector<float> a;          // (rank, cols)
   double before = 0, after = 0;  // tr(E H E^T) of the error, and of what B A leaves
 };
 

@@ -1,6 +1,6 @@
-// bilevel2_g16, bilevel3_g16, bilevel4_g16 (SpQR, arXiv:2306.03078): each 16 values have a scale and a zero point, which
-// are themselves 3-bit codes on a grid that 16 such groups share. A row is cut into super-groups of 256 values (the last
-// one may be shorter, and so may its last group):
+// bilevel2_g16, bilevel3_g16, bilevel4_g16 (SpQR, arXiv:2306.03078): each 16 values have a scale and a zero point,
+// which are themselves 3-bit codes on a grid that 16 such groups share. A row is cut into super-groups of 256 values
+// (the last one may be shorter, and so may its last group):
 //   0          2           4         6          8
 //   | s_low    | s_step    | z_low   | z_step   | scale codes | zero codes | value codes, b bits |   all float16 / one
 //   stream of low bits first each.   scale = s_low + code * s_step, zero = z_low + code * z_step in [0, 2^b - 1]
@@ -128,8 +128,8 @@ class Fit {
         x[i] = x_[at];
         w[i] = i < count(g) ? w_ ? w_[at] : 1.0f : 0.0f;
       }
-      const auto grid = kernels::search_kernels().affine(x, usable_weights(w, kGroup), kGroup, top_,
-                                                         plan_of(range_, true, 9, 9));
+      const auto grid =
+          kernels::search_kernels().affine(x, usable_weights(w, kGroup), kGroup, top_, plan_of(range_, true, 9, 9));
       // Negative scales count from the other end.
       const float end = grid.min + float(top_) * grid.scale;
       range(std::min({grid.min, end, 0.0f}), std::max({grid.min, end, 0.0f}), scales[g], zeros[g]);

@@ -91,9 +91,15 @@ std::string peft_config(const Model& base, dim rank, const std::vector<AdapterPa
     const std::string module = module_name(base.tensors()[part.tensor].name);
     modules.insert(module.substr(module.rfind('.') + 1));
   }
-  const nlohmann::ordered_json config = {{"peft_type", "LORA"},      {"task_type", "CAUSAL_LM"}, {"r", rank},
-                                         {"lora_alpha", rank},       {"lora_dropout", 0.0},      {"bias", "none"},
-                                         {"fan_in_fan_out", false},  {"inference_mode", true},   {"target_modules", modules},
+  const nlohmann::ordered_json config = {{"peft_type", "LORA"},
+                                         {"task_type", "CAUSAL_LM"},
+                                         {"r", rank},
+                                         {"lora_alpha", rank},
+                                         {"lora_dropout", 0.0},
+                                         {"bias", "none"},
+                                         {"fan_in_fan_out", false},
+                                         {"inference_mode", true},
+                                         {"target_modules", modules},
                                          {"base_model_name_or_path", base.path().filename().string()}};
   return config.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -21,8 +21,8 @@ struct AdapterFile {
   std::string bytes;
 };
 
-// W += B A: a GGUF adapter where the base is a GGUF, else the files of a PEFT folder; factors in float16. All parts have
-// one rank in a PEFT folder. Error(input) when there is none.
+// W += B A: a GGUF adapter where the base is a GGUF, else the files of a PEFT folder; factors in float16. All parts
+// have one rank in a PEFT folder. Error(input) when there is none.
 std::vector<AdapterFile> adapter_files(const Model& base, const std::vector<AdapterPart>& parts);
 
 }  // namespace pith

@@ -101,8 +101,7 @@ void set_pith_keys(const Config& c, const RunTime& run_time, json& config) {
   if (c.rotated_down) config["pith"]["rotated_down"] = true;
 }
 
-json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
-               const RunTime& run_time) {
+json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors, const RunTime& run_time) {
   json config = base_config(model);
   config[config.contains("dtype") ? "dtype" : "torch_dtype"] = main_dtype(tensors);
   config["tie_word_embeddings"] = model.config().tied_embeddings;
