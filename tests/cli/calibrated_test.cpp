@@ -74,7 +74,7 @@ TEST(Calibrated, AFormatOrABudgetNotBoth) {
   for (const char* options : {"", " -f q4_0 --max-bytes 1MB"}) {
     const Ran ran = run_pith("quantize " + quoted(model) + options);
     EXPECT_EQ(ran.exit_code, 1);
-    EXPECT_NE(ran.err.find("expected either --format or --max-bytes"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("expected --recipe, or one of --format and --max-bytes"), std::string::npos) << ran.err;
   }
 }
 

@@ -102,7 +102,7 @@ TEST(Quality, Json) {
             R"({"activations":null,"adapter":null,"allow_fallback":true,"allow_requantize":false,"calibration":null,)"
             R"("compressed_prefix":true,"dither_seed":null,"embed_format":null,)"
             R"("format":"q4_0",)"
-            R"("importance_file":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
+            R"("importance_file":null,"kv":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
             R"("overrides":["attn_v|ffn_down@0-1=f16"],"true_sequential":false})");
   EXPECT_EQ(json.at("comparisons").at(0).at("divergence").at("kl_max"), 0.5);
   EXPECT_EQ(json.at("evaluations").size(), 0u);
