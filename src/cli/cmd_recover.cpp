@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "compress/lowrank/recover.h"
@@ -15,8 +16,19 @@ struct RecoverOptions {
   std::string original, compressed, out;
   std::vector<std::string> calibrate;
   long long rank = 8, samples = 128, length = 512, seed = 0;
-  bool overwrite = false;
+  bool overwrite = false, json = false;
 };
+
+std::string as_json(const RecoverOptions& o, const Recovered& found, const std::string& target, dim bytes) {
+  const nlohmann::ordered_json out = {{"output", target},
+                                      {"output_bytes", bytes},
+                                      {"rank", o.rank},
+                                      {"matrices", found.parts.size()},
+                                      {"calibration_tokens", found.tokens},
+                                      {"damage_left", found.before > 0 ? found.after / found.before : 0},
+                                      {"notes", found.notes}};
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
 
 dim write(const std::filesystem::path& target, const std::vector<AdapterFile>& files, bool overwrite) {
   const bool single = files.size() == 1 && files[0].name.empty();
@@ -45,6 +57,7 @@ void run(const RecoverOptions& o) {
       {o.calibrate.begin(), o.calibrate.end()}, dim(o.samples), dim(o.length), std::uint64_t(o.seed)};
   const Recovered found = recover(original, compressed, dim(o.rank), choice, terminal_progress());
   const dim bytes = write(target, adapter_files(compressed, found.parts), o.overwrite);
+  if (o.json) return print(as_json(o, found, target, bytes));
   std::string text;
   for (const std::string& note : found.notes) text += "note: " + note + "\n";
   print(text + fmt::format("{} matrices, rank {}; on {} tokens their damage falls to {:.1f} % of what it was\n"
@@ -65,6 +78,7 @@ void set_up(CLI::App& app) {
   app.add_option("--calibrate-length", o->length, "tokens of a piece")->capture_default_str();
   app.add_option("--calibrate-seed", o->seed, "draws the pieces")->capture_default_str();
   app.add_flag("--overwrite", o->overwrite, "replace an existing output");
+  app.add_flag("--json", o->json, "machine-readable output");
   add_threads(app);
   app.callback([o] { run(*o); });
 }
