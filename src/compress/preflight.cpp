@@ -233,11 +233,11 @@ std::vector<OutlierShape> choose_outliers(const Model& model, Prepared& p) {
 }  // namespace
 
 const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
-  const auto selects = [&](const MethodStep& step) {
-    const bool outside = step.where.all() && !is_linear(t.role);  // embeddings: by the method that linears have
-    return outside || step.where.has(t);
-  };
-  return *std::find_if(rounders.rbegin(), rounders.rend(), selects);
+  // What is for all is also for embeddings and vectors, which have no other.
+  const auto found = std::find_if(rounders.rbegin(), rounders.rend(),
+                                  [&](const MethodStep& step) { return step.where.all() || step.where.has(t); });
+  PITH_CHECK(found != rounders.rend());
+  return *found;
 }
 
 CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, const RunLimits& limits,
