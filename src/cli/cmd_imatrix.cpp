@@ -1,6 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "cli/calibration_options.h"
 #include "cli/command.h"
 #include "compress/calibrate/measure_importance.h"
 #include "io/stage.h"
@@ -12,8 +12,7 @@ namespace {
 
 struct ImatrixOptions {
   std::string model, out;
-  std::vector<std::string> calibrate;
-  long long samples = 128, length = 512, seed = 0;
+  CalibrationOptions calibration;
   bool overwrite = false, json = false;
 };
 
@@ -36,9 +35,7 @@ void write(const std::filesystem::path& target, const std::string& bytes, bool o
 void measure(const ImatrixOptions& o) {
   const auto target = target_of(o);
   const Model model = Model::open(o.model);
-  const CalibrationChoice choice{
-      {o.calibrate.begin(), o.calibrate.end()}, dim(o.samples), dim(o.length), std::uint64_t(o.seed)};
-  const MeasuredImportance measured = measure_importance(model, choice, terminal_progress());
+  const MeasuredImportance measured = measure_importance(model, o.calibration.choice(), terminal_progress());
   write(target, imatrix_gguf(measured.contents), o.overwrite);
   const std::string file = target.string();
   print(o.json ? report::importance_json(measured, file) : report::importance_text(measured, file));
@@ -47,13 +44,10 @@ void measure(const ImatrixOptions& o) {
 void set_up(CLI::App& app) {
   auto o = std::make_shared<ImatrixOptions>();
   app.add_option("model", o->model, "a Hugging Face folder or a .gguf file")->required();
-  app.add_option("--calibrate", o->calibrate,
-                 "text to run through the model: plain text, or .jsonl with conversations (default: the model writes "
-                 "its own)");
   app.add_option("-o,--out", o->out, "the file to write (default: named after the model, here)");
-  app.add_option("--calibrate-samples", o->samples, "pieces of the text")->capture_default_str();
-  app.add_option("--calibrate-length", o->length, "tokens of a piece")->capture_default_str();
-  app.add_option("--calibrate-seed", o->seed, "draws the pieces")->capture_default_str();
+  add_calibration(app, o->calibration,
+                  "text to run through the model: plain text, or .jsonl with conversations (default: the model writes "
+                  "its own)");
   app.add_flag("--overwrite", o->overwrite, "replace an existing output");
   app.add_flag("--json", o->json, "machine-readable output");
   add_threads(app);

@@ -1,7 +1,7 @@
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/calibration_options.h"
 #include "cli/command.h"
 #include "compress/lowrank/recover.h"
 #include "core/error.h"
@@ -14,8 +14,8 @@ namespace {
 
 struct RecoverOptions {
   std::string original, compressed, out;
-  std::vector<std::string> calibrate;
-  long long rank = 8, samples = 128, length = 512, seed = 0;
+  CalibrationOptions calibration;
+  long long rank = 8;
   bool overwrite = false, json = false;
 };
 
@@ -53,9 +53,7 @@ void run(const RecoverOptions& o) {
     if (target.ends_with(".gguf")) target.resize(target.size() - 5);
     target += compressed.is_gguf() ? "-adapter.gguf" : "-adapter";
   }
-  const CalibrationChoice choice{
-      {o.calibrate.begin(), o.calibrate.end()}, dim(o.samples), dim(o.length), std::uint64_t(o.seed)};
-  const Recovered found = recover(original, compressed, dim(o.rank), choice, terminal_progress());
+  const Recovered found = recover(original, compressed, dim(o.rank), o.calibration.choice(), terminal_progress());
   const dim bytes = write(target, adapter_files(compressed, found.parts), o.overwrite);
   if (o.json) return print(as_json(o, found, target, bytes));
   std::string text;
@@ -73,10 +71,7 @@ void set_up(CLI::App& app) {
   app.add_option("-o,--out", o->out,
                  "the adapter to write: a .gguf for a GGUF, else a PEFT folder (default: beside the compressed model)");
   app.add_option("--rank", o->rank, "of each matrix's correction")->check(CLI::Range(1, 4096))->capture_default_str();
-  app.add_option("--calibrate", o->calibrate, "text to weigh inputs by (default: the model writes its own)");
-  app.add_option("--calibrate-samples", o->samples, "pieces of the text")->capture_default_str();
-  app.add_option("--calibrate-length", o->length, "tokens of a piece")->capture_default_str();
-  app.add_option("--calibrate-seed", o->seed, "draws the pieces")->capture_default_str();
+  add_calibration(app, o->calibration, "text to weigh inputs by (default: the model writes its own)");
   app.add_flag("--overwrite", o->overwrite, "replace an existing output");
   app.add_flag("--json", o->json, "machine-readable output");
   add_threads(app);

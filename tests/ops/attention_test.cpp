@@ -6,23 +6,18 @@
 #include <cstring>
 
 #include "core/parallel.h"
-#include "core/rng.h"
+#include "tests/ops/random_values.h"
 
 namespace pith {
 namespace {
+
+using test::normals;
 
 struct Case {
   const char* name;
   AttentionShape shape;
   std::vector<std::pair<dim, dim>> runs;  // first position and count
 };
-
-std::vector<float> normals(dim n, std::uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> v(static_cast<std::size_t>(n));
-  for (float& x : v) x = float(rng.normal());
-  return v;
-}
 
 // One query's result, straight from the definition.
 std::vector<double> reference(const AttentionShape& s, const float* keys, const float* values, const float* q, dim head,

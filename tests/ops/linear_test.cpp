@@ -7,32 +7,15 @@
 #include <vector>
 
 #include "core/parallel.h"
-#include "core/rng.h"
 #include "formats/format.h"
 #include "ops/dense_product.h"
+#include "tests/ops/random_values.h"
 
 namespace pith {
 namespace {
 
-std::vector<float> normals(dim n, std::uint64_t seed) {
-  Rng rng(seed);
-  std::vector<float> v(static_cast<std::size_t>(n));
-  for (float& x : v) x = float(rng.normal());
-  return v;
-}
-
-Weight encoded(const Format& format, const std::vector<float>& values, dim rows, dim cols) {
-  Encoded e;
-  e.format = &format;
-  e.rows = rows;
-  e.cols = cols;
-  const dim size = row_bytes(format, cols);
-  e.owned = Buffer(rows * size);
-  for (dim r = 0; r < rows; ++r)
-    format.encode(format, values.data() + r * cols, nullptr, cols, {}, e.owned.data() + r * size);
-  e.data = e.owned.data();
-  return e;
-}
+using test::encoded;
+using test::normals;
 
 struct Case {
   const char* format;
