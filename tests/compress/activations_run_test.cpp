@@ -2,30 +2,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "model/forward.h"
+#include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
 
 namespace pith::test {
 
 namespace {
-
-std::vector<float> logits_of(const Model& model, const ActPlan* act = nullptr) {
-  Forward forward(Network::of(model, act));
-  KvCache cache(model.config(), 1, 16);
-  const std::vector<Token> tokens = {5, 17, 3, 80, 41, 9, 22, 60, 11};
-  const Chunk chunk = {0, tokens, 0};
-  std::vector<float> out;
-  forward.run(cache, {&chunk, 1}, [&](dim, const float* logits, dim rows) {
-    out.insert(out.end(), logits, logits + rows * model.config().vocab);
-  });
-  return out;
-}
-
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(double(a[i]) - b[i], 2);
-  return std::sqrt(sum);
-}
 
 Recipe with(std::string_view format, std::string_view activations, const std::string& method = "rtn") {
   Recipe recipe = recipe_for(format);

@@ -1,5 +1,5 @@
 // Whole runs of methods that scale.
-#include "model/forward.h"
+#include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
 
 namespace pith::test {
@@ -19,35 +19,16 @@ void make_loud(const std::string& name, std::vector<float>& values) {
     for (std::size_t i = 3; i < values.size(); i += 64) values[i] *= 20;
 }
 
-std::vector<float> logits_of(const std::filesystem::path& path) {
-  const Model model = Model::open(path);
-  Forward forward(model);
-  KvCache cache(model.config(), 1, 16);
-  const std::vector<Token> tokens = {5, 17, 3, 80, 41, 9, 22, 60};
-  const Chunk chunk = {0, tokens, 0};
-  std::vector<float> out;
-  forward.run(cache, {&chunk, 1}, [&](dim, const float* logits, dim rows) {
-    out.insert(out.end(), logits, logits + rows * model.config().vocab);
-  });
-  return out;
-}
-
-double distance(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(double(a[i]) - b[i], 2);
-  return std::sqrt(sum);
-}
-
 }  // namespace
 
 TEST(ScaledRun, LoudInputsLoseLess) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {.dtype = "BF16", .edit = make_loud});
-  const auto before = logits_of(source);
+  const auto before = logits_of(Model::open(source));
   std::map<std::string, double> lost;
   for (const std::string method : {"rtn", "awq", "gptq", "awq+gptq"}) {
     const Outcome outcome = run(source, with_method(method), temp.path / method);
-    lost[method] = distance(before, logits_of(temp.path / method));
+    lost[method] = distance(before, logits_of(Model::open(temp.path / method)));
     for (const TensorOutcome& t : outcome.tensors)
       EXPECT_LT(t.relative_error, 0.35) << method << " " << t.name;  // against the source
   }
