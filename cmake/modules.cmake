@@ -22,6 +22,7 @@ pith_module(ops formats)
 pith_module(model io ops math)
 pith_module(compress model)
 pith_module(eval model)
+pith_module(serve model)
 
 # The presets are files; the program carries their texts.
 file(GLOB presets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/compress/presets/*.yaml)
@@ -34,8 +35,16 @@ foreach(file ${presets})
 endforeach()
 configure_file(${CMAKE_SOURCE_DIR}/src/compress/presets/presets.cpp.in ${CMAKE_BINARY_DIR}/presets.cpp @ONLY)
 target_sources(pith_compress PRIVATE ${CMAKE_BINARY_DIR}/presets.cpp)
+
+# The page of `pith serve` likewise.
+set(PAGE_FILE ${CMAKE_SOURCE_DIR}/src/serve/http/page.html)
+file(READ ${PAGE_FILE} PAGE)
+configure_file(${CMAKE_SOURCE_DIR}/src/serve/http/page.cpp.in ${CMAKE_BINARY_DIR}/page.cpp @ONLY)
+set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PAGE_FILE})
+target_sources(pith_serve PRIVATE ${CMAKE_BINARY_DIR}/page.cpp)
+
 pith_module(report compress eval)
-pith_module(cli report)
+pith_module(cli report serve)
 
 target_link_libraries(pith_core PUBLIC fmt::fmt Threads::Threads)
 target_link_libraries(pith_io PUBLIC nlohmann_json::nlohmann_json PRIVATE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO)
@@ -45,4 +54,5 @@ target_link_libraries(pith_ops PRIVATE ${DNNL_LIBRARY})
 if(OpenMP_CXX_FOUND)
   target_link_libraries(pith_ops PRIVATE OpenMP::OpenMP_CXX)
 endif()
+target_link_libraries(pith_serve PRIVATE PkgConfig::HTTPLIB)
 target_link_libraries(pith_cli PRIVATE CLI11::CLI11)

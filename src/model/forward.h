@@ -25,8 +25,15 @@ class KvCache {
   // is from then on what its codes say.
   void truncate(dim sequence, dim length);
   void clear();
+  // Keys and values up to there were written through keys() and values(); f32 only.
+  void grow(dim sequence, dim length);
   float* keys(dim layer, dim sequence);  // (kv_heads, capacity, head_dim); f32 only
   float* values(dim layer, dim sequence);
+  const float* keys(dim layer, dim sequence) const { return const_cast<KvCache*>(this)->keys(layer, sequence); }
+  const float* values(dim layer, dim sequence) const { return const_cast<KvCache*>(this)->values(layer, sequence); }
+  dim layers() const { return layers_; }
+  dim kv_heads() const { return kv_heads_; }
+  dim head_dim() const { return head_dim_; }
 
   bool encoded() const { return plan_.encoded; }
   const KvPlan& plan() const { return plan_; }

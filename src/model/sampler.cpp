@@ -7,6 +7,12 @@
 
 namespace pith {
 
+namespace {
+bool likelier(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+}  // namespace
+
 Sampler::Sampler(const SamplerOptions& o) : options_(o), rng_(o.seed) {
   const auto check = [](bool good, const char* name, const char* range, double got) {
     if (!good) throw input_error(name, "expected {}, got {}", range, got);
@@ -33,43 +39,73 @@ void Sampler::penalize(std::span<const Token> history) {
   }
 }
 
-// Sorts the candidates and drops the unlikely ones; at least one stays.
-void Sampler::keep_likely() {
-  const auto likelier = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-  };
-  std::size_t keep = candidates_.size();
-  if (options_.top_k > 0) keep = std::min(keep, std::size_t(options_.top_k));
-  std::partial_sort(candidates_.begin(), candidates_.begin() + std::ptrdiff_t(keep), candidates_.end(), likelier);
-  candidates_.resize(keep);
-  double sum = 0;
-  for (Candidate& c : candidates_)
-    sum += c.probability = std::exp((c.logit - candidates_[0].logit) / options_.temperature);
-  std::size_t n = 0;
-  for (double reached = 0; n < keep && (n == 0 || reached < options_.top_p * sum); ++n)
-    reached += candidates_[n].probability;
-  while (n > 1 && candidates_[n - 1].probability < options_.min_p * candidates_[0].probability) --n;
-  candidates_.resize(n);
+// The fewest of the likeliest whose probabilities reach `wanted`, sorted. Mostly few are, so few are sorted at first.
+void Sampler::keep_top_p(double wanted) {
+  std::size_t sorted = std::min<std::size_t>(256, candidates_.size());
+  for (;;) {
+    const auto end = candidates_.begin() + std::ptrdiff_t(sorted);
+    std::partial_sort(candidates_.begin(), end, candidates_.end(), likelier);
+    std::size_t n = 0;
+    for (double reached = 0; n < sorted && (n == 0 || reached < wanted); ++n) reached += candidates_[n].probability;
+    if (n < sorted || sorted == candidates_.size()) return candidates_.resize(n);
+    sorted = candidates_.size();
+  }
 }
 
-Token Sampler::sample(std::span<const float> logits, std::span<const Token> history) {
+// Drops the unlikely ones; at least one stays.
+void Sampler::keep_likely() {
+  if (options_.top_k > 0 && std::size_t(options_.top_k) < candidates_.size()) {
+    const auto end = candidates_.begin() + std::ptrdiff_t(options_.top_k);
+    std::partial_sort(candidates_.begin(), end, candidates_.end(), likelier);
+    candidates_.erase(end, candidates_.end());
+  }
+  const double best = std::min_element(candidates_.begin(), candidates_.end(), likelier)->logit;
+  double sum = 0;
+  for (Candidate& c : candidates_) sum += c.probability = std::exp((c.logit - best) / options_.temperature);
+  if (options_.top_p < 1) keep_top_p(options_.top_p * sum);
+  if (options_.min_p > 0)
+    std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < options_.min_p; });
+}
+
+void Sampler::keep_best() {
+  const auto best = std::max_element(candidates_.begin(), candidates_.end(),
+                                     [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; });
+  candidates_ = {{best->token, best->logit, 1}};
+}
+
+std::span<const Candidate> Sampler::distribution(std::span<const float> logits, std::span<const Token> history) {
   PITH_CHECK(!logits.empty());
   candidates_.clear();
+  if (options_.temperature == 0 && options_.repetition_penalty == 1) {
+    const auto best = std::max_element(logits.begin(), logits.end());
+    candidates_.push_back({Token(best - logits.begin()), double(*best), 1});
+    return candidates_;
+  }
   for (std::size_t i = 0; i < logits.size(); ++i) candidates_.push_back({Token(i), double(logits[i]), 0});
   penalize(history);
-  if (options_.temperature == 0)
-    return std::max_element(candidates_.begin(), candidates_.end(),
-                            [](const Candidate& a, const Candidate& b) { return a.logit < b.logit; })
-        ->token;
+  if (options_.temperature == 0) {
+    keep_best();
+    return candidates_;
+  }
   keep_likely();
   double sum = 0;
   for (const Candidate& c : candidates_) sum += c.probability;
-  double left = rng_.uniform() * sum;
-  for (const Candidate& c : candidates_) {
+  for (Candidate& c : candidates_) c.probability /= sum;
+  return candidates_;
+}
+
+Token Sampler::draw(std::span<const Candidate> candidates) {
+  if (candidates.size() == 1) return candidates[0].token;
+  double left = rng_.uniform();
+  for (const Candidate& c : candidates) {
     left -= c.probability;
     if (left < 0) return c.token;
   }
-  return candidates_.back().token;
+  return candidates.back().token;
+}
+
+Token Sampler::sample(std::span<const float> logits, std::span<const Token> history) {
+  return draw(distribution(logits, history));
 }
 
 }  // namespace pith

@@ -17,20 +17,28 @@ struct SamplerOptions {
   std::uint64_t seed = 0;
 };
 
+// A token that may be drawn.
+struct Candidate {
+  Token token = -1;
+  double logit = 0;
+  double probability = 0;
+};
+
 class Sampler {
  public:
   explicit Sampler(const SamplerOptions& options);  // Error(input) when an option is out of range
   // logits: (vocab), finite. history: the tokens before, newest last.
   Token sample(std::span<const float> logits, std::span<const Token> history);
+  // What `sample` draws from, in a fixed order, until the next call; probabilities sum to 1.
+  std::span<const Candidate> distribution(std::span<const float> logits, std::span<const Token> history);
+  Token draw(std::span<const Candidate> candidates);
+  Rng& rng() { return rng_; }
 
  private:
-  struct Candidate {
-    Token token;
-    double logit;
-    double probability;
-  };
   void penalize(std::span<const Token> history);
   void keep_likely();
+  void keep_top_p(double wanted);
+  void keep_best();
 
   SamplerOptions options_;
   Rng rng_;

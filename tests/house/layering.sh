@@ -2,10 +2,11 @@
 # Includes go down the ladder only: a file of src/<module>/ may include its own module and those before it.
 set -eu
 cd "$(dirname "$0")/../.."
-ladder=(core kernels formats math io ops model train compress eval report cli)
+ladder=(core kernels formats math io ops model train compress eval serve report cli)
 declare -A rank
 for i in "${!ladder[@]}"; do rank[${ladder[$i]}]=$i; done
-rank[eval]=${rank[compress]}  # side by side: neither may include the other
+rank[eval]=${rank[compress]}  # side by side: none may include another
+rank[serve]=${rank[compress]}
 
 faults=0
 while IFS=: read -r file line text; do

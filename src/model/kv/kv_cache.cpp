@@ -61,6 +61,11 @@ void KvCache::truncate(dim sequence, dim length) {
   now = length;
 }
 
+void KvCache::grow(dim sequence, dim length) {
+  PITH_CHECK(!encoded() && length >= this->length(sequence) && length <= capacity_);
+  length_[std::size_t(sequence)] = length;
+}
+
 void KvCache::clear() { std::fill(length_.begin(), length_.end(), 0); }
 
 std::byte* KvCache::part(dim layer, dim sequence) {

@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "serve/text_stream.h"
 
-#include "model/generate.h"
+#include <algorithm>
 
 namespace pith {
 
@@ -34,8 +34,9 @@ std::size_t possible_stop(std::string_view text, const std::vector<std::string>&
   return longest;
 }
 
-// Replaces what is not UTF-8 by U+FFFD.
-std::string repaired(std::string_view text) {
+}  // namespace
+
+std::string repaired_utf8(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t n = sequence_length(static_cast<unsigned char>(text[i]));
@@ -50,8 +51,6 @@ std::string repaired(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
 std::string TextStream::push(std::string_view bytes) {
   if (stopped_) return {};
   held_.append(bytes);
@@ -60,18 +59,18 @@ std::string TextStream::push(std::string_view bytes) {
     if (!stop.empty()) first = std::min(first, held_.find(stop));
   if (first != std::string::npos) {
     stopped_ = true;
-    const std::string out = repaired(std::string_view(held_).substr(0, first));
+    const std::string out = repaired_utf8(std::string_view(held_).substr(0, first));
     held_.clear();
     return out;
   }
   const std::size_t keep = std::max(unfinished(held_), possible_stop(held_, stops_));
-  const std::string out = repaired(std::string_view(held_).substr(0, held_.size() - keep));
+  const std::string out = repaired_utf8(std::string_view(held_).substr(0, held_.size() - keep));
   held_.erase(0, held_.size() - keep);
   return out;
 }
 
 std::string TextStream::finish() {
-  const std::string out = repaired(held_);
+  const std::string out = repaired_utf8(held_);
   held_.clear();
   return out;
 }

@@ -1,8 +1,9 @@
-#include "model/generate.h"
+#include "serve/generate.h"
 
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "serve/text_stream.h"
 #include "tests/shared_data.h"
 
 namespace pith {
@@ -53,11 +54,13 @@ TEST(TextStream, TheEarliestStopCounts) {
 class Stories : public testing::Test {
  protected:
   static GenerateResult run(const Model& model, const std::string& prompt, const GenerateOptions& options,
-                            std::string* streamed = nullptr) {
-    return generate(model, model.tokenizer().encode(prompt), options, [&](std::string_view piece) {
-      if (streamed) streamed->append(piece);
-      return true;
-    });
+                            std::string* streamed = nullptr, dim context = 0) {
+    return generate(model, model.tokenizer().encode(prompt), options,
+                    [&](std::string_view piece) {
+                      if (streamed) streamed->append(piece);
+                      return true;
+                    },
+                    {.context = context});
   }
 };
 
@@ -80,14 +83,14 @@ TEST_F(Stories, StopsWhereAsked) {
   const GenerateResult at_string = run(model, "Once upon a time", {.max_tokens = 60, .stop_strings = {"loved to"}});
   EXPECT_EQ(at_string.text, ", there was a little girl named Lily. She ");
   EXPECT_EQ(at_string.reason, StopReason::stop_string);
-  const GenerateResult full = run(model, "Once upon a time", {.max_tokens = 60, .context = 16});
+  const GenerateResult full = run(model, "Once upon a time", {.max_tokens = 60}, nullptr, 16);
   EXPECT_EQ(full.reason, StopReason::context_full);
   EXPECT_EQ(dim(full.tokens.size()) + full.prompt_tokens, 16);
-  EXPECT_THROW(run(model, "Once upon a time", {.context = 2}), Error);
+  EXPECT_THROW(run(model, "Once upon a time", {}, nullptr, 2), Error);
   int pieces = 0;
   const GenerateResult refused =
       generate(model, model.tokenizer().encode("Once"), {}, [&](std::string_view) { return ++pieces < 3; });
-  EXPECT_EQ(refused.reason, StopReason::callback);
+  EXPECT_EQ(refused.reason, StopReason::interrupted);
   EXPECT_EQ(pieces, 3);
 }
 
