@@ -48,9 +48,9 @@ TEST_F(Talk, AnswersEachLineAndRemembers) {
   EXPECT_EQ(talk["messages"][4]["content"], talk["answers"][1]["text"]);
   EXPECT_EQ(talk["answers"][0]["tokens"].size(), 8u);
   // The second prompt has the whole first exchange before it, and that is not read again.
-  const dim first = talk["answers"][0]["prompt_tokens"];
-  EXPECT_GT(dim(talk["answers"][1]["prompt_tokens"]), first + 8);
-  EXPECT_GE(dim(talk["answers"][1]["reused_tokens"]), first);
+  const int first = talk["answers"][0]["prompt_tokens"];
+  EXPECT_GT(int(talk["answers"][1]["prompt_tokens"]), first + 8);
+  EXPECT_GE(int(talk["answers"][1]["reused_tokens"]), first);
 }
 
 TEST_F(Talk, PlainTextIsTheAnswersAlone) {
@@ -84,10 +84,10 @@ TEST_F(Talk, LongTalksLeaveTheOldestOut) {
   const json talk = transcript(lines, "-n 24 --context 128 --system Dogs");
   ASSERT_EQ(talk["answers"].size(), 6u);
   EXPECT_EQ(talk["answers"][0]["left_out"], 0);
-  EXPECT_GT(dim(talk["answers"][5]["left_out"]), 0);
+  EXPECT_GT(int(talk["answers"][5]["left_out"]), 0);
   for (const auto& answer : talk["answers"]) {
-    EXPECT_LE(dim(answer["prompt_tokens"]), 128 - 24);
-    EXPECT_EQ(dim(answer["left_out"]) % 2, 0);  // a question and its answer
+    EXPECT_LE(int(answer["prompt_tokens"]), 128 - 24);
+    EXPECT_EQ(int(answer["left_out"]) % 2, 0);  // a question and its answer
   }
   // One that is too long by itself is refused, and the talk goes on.
   const Ran ran = chat(std::string(600, 'x') + "\nHi\n", "-n 4 --context 64 -q");
@@ -100,12 +100,12 @@ TEST_F(Talk, DraftsAndPromptCachesChangeNothing) {
   const json drafted =
       transcript("Who is Tom?\nAnd Lily?\n", "-n 12 --speculative " + shell_quote(folder.path.string()));
   EXPECT_EQ(drafted["messages"], plain["messages"]);
-  EXPECT_GT(dim(drafted["answers"][0]["accepted"]), 0);
+  EXPECT_GT(int(drafted["answers"][0]["accepted"]), 0);
   const std::string cache = " --prompt-cache " + shell_quote((folder.path / "talk.kv").string());
   const json first = transcript("Who is Tom?\n", "-n 12" + cache);
   const json second = transcript("Who is Tom?\n", "-n 12" + cache);
   EXPECT_EQ(first["answers"][0]["reused_tokens"], 0);
-  EXPECT_EQ(dim(second["answers"][0]["reused_tokens"]), dim(second["answers"][0]["prompt_tokens"]) - 1);
+  EXPECT_EQ(int(second["answers"][0]["reused_tokens"]), int(second["answers"][0]["prompt_tokens"]) - 1);
   EXPECT_EQ(first["messages"], second["messages"]);
 }
 
