@@ -45,9 +45,13 @@ AnswerModels::AnswerModels(const AnswerArguments& a) : model(Model::open(a.model
 }
 
 void load_prompt_cache(Session& session, const AnswerArguments& a) {
+  if (a.prompt_cache.empty()) return;
+  if (session.kv().codec().name != KvSpec().codec().name)
+    throw Error(Blame::input, "prompt-cache",
+                fmt::format("expected keys and values in f32, got {}", session.kv().text()),
+                "leave out --kv or --prompt-cache");
   std::string why;
-  if (!a.prompt_cache.empty() && !session.load(a.prompt_cache, why))
-    fmt::print(stderr, "pith: starting without {}: {}\n", a.prompt_cache, why);
+  if (!session.load(a.prompt_cache, why)) fmt::print(stderr, "pith: starting without {}: {}\n", a.prompt_cache, why);
 }
 
 void save_prompt_cache(const Session& session, const AnswerArguments& a) {

@@ -29,7 +29,8 @@ struct AnswerModels {
   SessionOptions session;
 };
 
-// Reads --prompt-cache, with a note on standard error when there is none to use, and writes it.
+// Reads --prompt-cache, with a note on standard error when there is none to use, and writes it. Error(input) when keys
+// and values are encoded.
 void load_prompt_cache(Session& session, const AnswerArguments& a);
 void save_prompt_cache(const Session& session, const AnswerArguments& a);
 

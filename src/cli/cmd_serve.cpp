@@ -135,6 +135,9 @@ void set_up(CLI::App& app) {
   app.add_option("--prompt-piece", a->batch.prompt_piece, "tokens of prompts in one run, while others write")
       ->capture_default_str()
       ->check(CLI::Range(1, 65536));
+  app.add_flag_callback(
+      "--loose", [a] { a->batch.steady = false; },
+      "let the last bits depend on how many requests run at once; faster while there are few (--slots 1 is both)");
   app.add_option("--drain-seconds", a->drain_seconds, "for running requests, when asked to stop")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
@@ -147,10 +150,11 @@ void set_up(CLI::App& app) {
 }  // namespace
 
 extern const Command serve_command;
-const Command serve_command = {"serve", "answer over HTTP, as OpenAI's API does, with a page to chat",
-                               "  pith serve model.gguf\n"
-                               "  pith serve model-q4.gguf --compare model/       and open http://127.0.0.1:8080/\n"
-                               "  pith serve model.gguf --slots 64 --context 512 --port 8000 --api-key SECRET",
-                               set_up};
+const Command serve_command = {
+    "serve", "answer over HTTP, as OpenAI's API does, with a page to chat",
+    "  pith serve model.gguf\n"
+    "  pith serve model-q4.gguf --compare model/ --slots 1       and open http://127.0.0.1:8080/\n"
+    "  pith serve model.gguf --slots 64 --context 512 --port 8000 --api-key SECRET",
+    set_up};
 
 }  // namespace pith::cli

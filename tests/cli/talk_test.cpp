@@ -107,6 +107,9 @@ TEST_F(Talk, DraftsAndPromptCachesChangeNothing) {
   EXPECT_EQ(first["answers"][0]["reused_tokens"], 0);
   EXPECT_EQ(int(second["answers"][0]["reused_tokens"]), int(second["answers"][0]["prompt_tokens"]) - 1);
   EXPECT_EQ(first["messages"], second["messages"]);
+  const Ran refused = chat("Hi\n", "--kv int8" + cache);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("leave out --kv or --prompt-cache"), std::string::npos) << refused.err;
 }
 
 TEST_F(Talk, ControlCEndsTheAnswerAndNotTheProgram) {

@@ -85,7 +85,7 @@ TEST_F(Batch, EachGetsWhatItWouldGetAlone) {
 TEST_F(Batch, BatchMatesChangeNoBit) {
   std::vector<std::vector<Answered>> runs;
   for (const bool crowded : {false, true}) {
-    BatchEngine engine(*model, {.slots = crowded ? 8 : 1, .context = 128, .prompt_piece = crowded ? 5 : 200});
+    BatchEngine engine(*model, {.slots = 8, .context = 128, .prompt_piece = crowded ? 5 : 200});
     std::vector<std::shared_ptr<Ticket>> tickets;
     std::vector<Answered> answers;
     for (const std::string& p : kPrompts) {
@@ -154,8 +154,8 @@ TEST_F(Batch, TooLongAnswersAreCutOff) {
 }
 
 TEST_F(Batch, QueuesAreBoundedAndThoseWhoLeaveMakeRoom) {
-  BatchEngine engine(*model, {.slots = 1, .context = 4000, .waiting = 2});
-  BatchRequest endless = request("Once upon a time", 3900);
+  BatchEngine engine(*model, {.slots = 1, .context = 100000, .waiting = 2});
+  BatchRequest endless = request("Once upon a time", 90000);
   endless.options.ignore_end = true;
   const auto running = engine.submit(endless);
   while (running->wait(kMoment).state != TicketState::running) {

@@ -22,7 +22,7 @@ struct ActiveRequest {
   dim read = 0;             // tokens of it that lie in the cache
   Answer answer;
   Sampler sampler;
-  std::chrono::steady_clock::time_point started = {};
+  std::chrono::steady_clock::time_point started = {}, wrote_first = {};
 
   // Of the run that is under way.
   dim count = 0;         // tokens of it

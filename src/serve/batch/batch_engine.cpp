@@ -170,6 +170,7 @@ std::vector<Row> BatchEngine::Impl::plan(std::vector<Chunk>& chunks) {
       rows.push_back({&r, r.read + i + 1 < dim(r.text.size()) ? r.read + i + 1 : -1});
     tokens += r.count;
   }
+  if (!options.steady || options.slots == 1) return rows;
   const dim fewest = rows.empty() ? tokens : dim(rows.size());
   if (fewest >= kSteadyRows) return rows;
   const auto missing = std::size_t(kSteadyRows - fewest);
@@ -231,10 +232,12 @@ void BatchEngine::Impl::advance(std::size_t s) {
     text += piece;
     return true;
   });
-  const bool counted = !goes_on && r.answer.reason == StopReason::stop_token ? false : true;
+  const bool counted = goes_on || r.answer.reason != StopReason::stop_token;
+  if (r.answer.tokens.size() == 1) r.wrote_first = Clock::now();
   r.ticket->tell([&](TicketNews& news) {
     news.text += text;
     if (!counted) return;
+    news.writing_seconds = seconds_since(r.wrote_first);
     news.tokens.push_back(r.answer.tokens.back());
     if (!r.answer.scores.empty()) news.scores.push_back(r.answer.scores.back());
   });

@@ -3,7 +3,8 @@
 // pieces, so that those who are writing never wait long.
 //
 // What a request gets does not depend on who else is there: rows of a run never meet but in attention, which sees one
-// sequence, and runs are kept at least so large that products add in one order (kSteadyRows in the .cpp).
+// sequence. `steady` extends that to the last bit: runs are kept at least so large that products add in one order
+// (kSteadyRows in the .cpp), which costs time while few requests run.
 #pragma once
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@ struct BatchOptions {
   dim prompt_piece = 256;    // tokens of prompts in one run
   dim waiting = 256;         // requests that may wait for a slot
   double max_seconds = 600;  // of one request once it runs; then it ends as it is
+  bool steady = true;
   std::optional<KvSpec> kv = {};
   std::optional<ActSpec> activations = {};
 };

@@ -15,6 +15,7 @@ TicketNews Ticket::wait(std::chrono::milliseconds patience) {
   news_.error = out.error;
   news_.server_stopped = out.server_stopped;
   news_.reused_tokens = out.reused_tokens;
+  news_.writing_seconds = out.writing_seconds;
   return out;
 }
 

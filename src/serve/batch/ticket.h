@@ -24,6 +24,7 @@ struct TicketNews {
   std::string error;                           // when failed
   bool server_stopped = false;                 // the failure is that
   dim reused_tokens = 0;
+  double writing_seconds = 0;  // from the first token to the last
   bool ended() const { return state == TicketState::done || state == TicketState::failed; }
 };
 

@@ -67,6 +67,7 @@ void Answering::take(One& one, TicketNews& news) const {
     for (TokenScore& score : *scores) one.choice.scores.push_back(std::move(score));
   one.completion_tokens += dim(news.tokens.size());
   one.cached_tokens = news.reused_tokens;
+  one.writing_seconds = news.writing_seconds;
   one.ended = one.choice.ended = news.ended();
   one.choice.reason = news.reason;
 }
@@ -78,6 +79,8 @@ ApiUsage Answering::usage() const {
     sum.completion_tokens += one.completion_tokens;
     sum.cached_tokens += one.cached_tokens;
   }
+  if (all_.size() == 1 && all_[0].writing_seconds > 0)
+    sum.tokens_per_second = double(all_[0].completion_tokens - 1) / all_[0].writing_seconds;
   return sum;
 }
 

@@ -29,6 +29,7 @@ class Answering {
     std::shared_ptr<Ticket> ticket;
     ApiChoice choice;
     dim prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+    double writing_seconds = 0;
     bool ended = false;
   };
   void submit(const Prompt& prompt, const ApiRequest& request);

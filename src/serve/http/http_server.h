@@ -11,7 +11,7 @@ namespace pith {
 
 struct HttpLimits {
   dim clients = 256;  // connections at once; more are told to come back
-  dim body_bytes = dim(4) << 20;
+  dim body_bytes = dim(1) << 20;
   double request_seconds = 30;  // for a request to arrive whole
   double idle_seconds = 5;      // of a connection between two requests
   double write_seconds = 30;    // for a client to take what it is sent

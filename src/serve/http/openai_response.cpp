@@ -77,10 +77,12 @@ ordered_json head_json(const ApiHead& head, bool piece) {
 }
 
 ordered_json usage_json(const ApiUsage& usage) {
-  return {{"prompt_tokens", usage.prompt_tokens},
-          {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+  ordered_json out = {{"prompt_tokens", usage.prompt_tokens},
+                      {"completion_tokens", usage.completion_tokens},
+                      {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+                      {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+  if (usage.tokens_per_second > 0) out["tokens_per_second"] = usage.tokens_per_second;
+  return out;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace pith {
 
 struct ApiUsage {
   dim prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  double tokens_per_second = 0;  // while writing; 0: not known
 };
 
 // What all pieces of one answer carry.
