@@ -8,11 +8,12 @@
 //   void set(block, j, code)
 //   float value(Grid, code)            as the row decoder computes it
 //   void decode_row(in, n, out)
+//   CodeUnits kUnits                   if its blocks come apart (formats/code_units.h)
 #pragma once
 #include <cstring>
 
 #include "core/half.h"
-#include "formats/format.h"
+#include "formats/code_units.h"
 #include "kernels/search.h"
 
 namespace pith {
@@ -47,6 +48,13 @@ inline void pack_nibbles(const std::uint8_t* codes, std::byte* out) {
 inline void set_nibble(std::byte* nibbles, dim j, std::uint8_t code) {
   std::byte& b = nibbles[j & 15];
   b = j < 16 ? (b & std::byte{0xf0}) | std::byte(code & 15) : (b & std::byte{0x0f}) | std::byte((code & 15) << 4);
+}
+
+inline void read_nibbles(const std::byte* in, std::uint8_t* codes) {
+  for (dim j = 0; j < 16; ++j) {
+    codes[j] = std::uint8_t(std::uint8_t(in[j]) & 15);
+    codes[j + 16] = std::uint8_t(std::uint8_t(in[j]) >> 4);
+  }
 }
 
 // Bit 4 of element i as bit i of 32.
@@ -91,7 +99,9 @@ struct BlockCodec {
 
   static constexpr Format format(std::string_view name, std::string_view summary, std::string_view fallback,
                                  int gguf_type) {
-    return {name, summary, C::kBlock, C::kBytes, fallback, gguf_type, {}, whole_blocks, decode, encode, fit, put};
+    Format f{name, summary, C::kBlock, C::kBytes, fallback, gguf_type, {}, whole_blocks, decode, encode, fit, put};
+    if constexpr (requires { C::kUnits; }) f.units = &C::kUnits;
+    return f;
   }
 };
 

@@ -26,6 +26,8 @@ struct IntGroup {  // the parameters of a group format of plain integers; bits =
   bool minimum = false;  // code * scale + minimum (affine_group.cpp), rather than (code - zero) * scale
 };
 
+struct CodeUnits;  // formats/code_units.h
+
 struct Format {
   std::string_view name;      // lower case, as on the command line: "q4_k", "int4_g128_sym"
   std::string_view summary;   // one line: codes, scale, who reads it
@@ -54,6 +56,8 @@ struct Format {
   // scales that `fit` found, by the sum of weights * error^2. Null for all others.
   dim group = 1;
   void (*put_group)(const Format&, std::byte* block, dim n, dim j, const float* values, const float* weights) = nullptr;
+  // How a block comes apart into codes and scales; null where it does not, and for the grids of formats/grid.h.
+  const CodeUnits* units = nullptr;
 };
 
 inline dim row_bytes(const Format& f, dim cols) { return f.bytes_of(f, cols); }

@@ -4,6 +4,7 @@
 #include "formats/block_codec.h"
 #include "formats/iq4_table.h"
 #include "kernels/decode.h"
+#include "kernels/kquant.h"
 
 namespace pith {
 
@@ -32,6 +33,12 @@ struct Iq4Nl {
   static void decode_row(const std::byte* in, dim n, float* out) {
     kernels::decode_kernels().iq4_nl(in, n, kIq4Table, out);
   }
+
+  static void read_unit(const std::byte* block, std::uint8_t* codes, PanelUnit& unit) {
+    unit.scale = load_u16(block);
+    read_nibbles(block + 2, codes);
+  }
+  static constexpr CodeUnits kUnits = {{.bits = 4, .zero = 128, .levels = kernels::kIq4Codes}, read_unit};
 };
 
 extern const Format format_iq4_nl =

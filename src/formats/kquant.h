@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "core/half.h"
-#include "formats/format.h"
+#include "formats/code_units.h"
 #include "kernels/kquant.h"
 
 namespace pith::kquant {
@@ -82,10 +82,37 @@ float put(const Format&, std::byte* bytes, dim, dim j, float value) {
 }
 
 template <class Layout>
+void read_code_unit(const std::byte* in, std::uint8_t* codes, PanelUnit& unit) {
+  KBlock block;
+  Layout::read_scales(in, block);
+  Layout::read_codes(in, codes);
+  unit.scale = block.d;
+  unit.minimum = block.dmin;
+  std::memcpy(unit.factor, block.scale, sizeof block.scale);
+  std::memcpy(unit.sub_minimum, block.min, sizeof block.min);
+}
+
+constexpr PanelShape shape_of(KKind kind, int sub) {
+  PanelShape s;
+  s.unit = kSuperBlock;
+  s.sub = sub;
+  s.bits = kind == KKind::iq4 ? 4 : 2 + int(kind);
+  s.zero = kind == KKind::q3 ? 4 : kind == KKind::q6 ? 32 : kind == KKind::iq4 ? 128 : 0;
+  if (kind == KKind::q2 || kind == KKind::q4 || kind == KKind::q5) s.minimum = PanelShape::Minimum::scaled;
+  if (kind == KKind::iq4) s.levels = kernels::kIq4Codes;
+  return s;
+}
+
+template <class Layout>
+inline constexpr CodeUnits kUnits = {shape_of(Layout::kKind, int(Layout::kSub)), read_code_unit<Layout>};
+
+template <class Layout>
 constexpr Format make(std::string_view name, std::string_view summary, std::string_view fallback, int gguf_type) {
   // Fitting is encoding: the scales of a super-block are found together with its codes.
-  return Format{name,       summary,          kSuperBlock,    Layout::kBytes, fallback,       gguf_type,
-                IntGroup{}, bytes_of<Layout>, decode<Layout>, encode<Layout>, encode<Layout>, put<Layout>};
+  Format f{name,       summary,          kSuperBlock,    Layout::kBytes, fallback,       gguf_type,
+           IntGroup{}, bytes_of<Layout>, decode<Layout>, encode<Layout>, encode<Layout>, put<Layout>};
+  f.units = &kUnits<Layout>;
+  return f;
 }
 
 }  // namespace pith::kquant

@@ -23,6 +23,8 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
   const bool fused = b.qkv.weight != nullptr;
   const dim n = pass.rows, fused_width = q_width_ + 2 * kv_width_;
   float* q = reserve(q_, n * (fused ? fused_width : q_width_));
+  const bool last = l == config_.layers - 1 && !pass.observer && !pass.alone;
+  const bool drops = last && dim(pass.piece.wanted.size()) < n;  // then queries are made of the wanted rows only
   if (fused) {
     multiply({&b.qkv, Role::attn_qkv, normed, n, q}, l, pass.observer);
     if (config_.qkv_order == QkvOrder::by_head)
@@ -31,11 +33,13 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
   } else {
     float* k = reserve(k_, n * kv_width_);
     float* v = reserve(v_, n * kv_width_);
-    multiply({&b.k, Role::attn_k, normed, n, k}, l, pass.observer);
-    multiply({&b.v, Role::attn_v, normed, n, v}, l, pass.observer);
+    const Product products[] = {{&b.k, Role::attn_k, normed, n, k},
+                                {&b.v, Role::attn_v, normed, n, v},
+                                {&b.q, Role::attn_q, normed, n, q}};
+    multiply(std::span(products, drops ? 2 : 3), l, pass.observer);
     store_heads(pass, l, k, v, kv_width_);
   }
-  if (l == config_.layers - 1 && !pass.observer && !pass.alone) {
+  if (last) {
     pass.compact = true;
     pass.rows = dim(pass.piece.wanted.size());
     keep_wanted(pass, x_.as<float>(), config_.hidden);
@@ -44,7 +48,7 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
     if (fused) keep_wanted(pass, q, fused_width);
     if (pass.rows == 0) return q;
   }
-  if (!fused) multiply({&b.q, Role::attn_q, normed, pass.rows, q}, l, pass.observer);
+  if (!fused && drops) multiply({&b.q, Role::attn_q, normed, pass.rows, q}, l, pass.observer);
   turn_queries(pass, l, q, fused ? fused_width : q_width_);
   return q;
 }

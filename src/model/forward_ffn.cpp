@@ -47,17 +47,18 @@ void Layers::add_branch(Pass& pass, dim l, float* branch, const Norm& post) {
 
 const float* Layers::gated(const Gated& c, dim layer, LinearObserver* observer) {
   float* up = reserve(up_, c.n * c.width);
-  multiply({.linear = &c.up, .role = c.up_role, .x = c.x, .n = c.n, .y = up, .expert = c.expert}, layer, observer);
+  float* gate = config_.gated ? reserve(gate_, c.n * c.width) : nullptr;
+  const Product products[] = {
+      {.linear = &c.up, .role = c.up_role, .x = c.x, .n = c.n, .y = up, .expert = c.expert},
+      {.linear = &c.gate, .role = c.gate_role, .x = c.x, .n = c.n, .y = gate, .expert = c.expert}};
+  multiply(std::span(products, gate ? 2 : 1), layer, observer);
   GateRows rows = {.kind = activation_kernel(config_.activation),
                    .gate = up,
                    .n = c.n,
                    .cols = c.width,
                    .stride = c.width,
                    .out = up};
-  if (config_.gated) {
-    float* gate = reserve(gate_, c.n * c.width);
-    multiply({.linear = &c.gate, .role = c.gate_role, .x = c.x, .n = c.n, .y = gate, .expert = c.expert}, layer,
-             observer);
+  if (gate) {
     rows.gate = gate;
     rows.up = up;
   }

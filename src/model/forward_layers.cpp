@@ -41,7 +41,7 @@ Layers::Layers(const Network& network)
       max_rows_(rows_that_fit(config_)) {}
 
 dim Layers::workspace_bytes() const {
-  dim sum = linear_.size_bytes() + attention_.size_bytes() + kv_attention_.size_bytes() + rope_.size_bytes() +
+  dim sum = linear_.size_bytes() + panel_.size_bytes() + attention_.size_bytes() + kv_attention_.size_bytes() + rope_.size_bytes() +
             sliding_rope_.size_bytes() + every_rope_.size_bytes() + every_sliding_rope_.size_bytes();
   for (const Buffer* b : {&x_, &normed_, &normed_ffn_, &q_, &k_, &v_, &attended_, &branch_, &gate_, &up_, &active_,
                           &heads_, &routed_, &picked_, &expert_out_, &kv_block_})
@@ -55,14 +55,25 @@ const RopeTable& Layers::rope_of(dim layer) const {
   return slides(layer) && config_.rope_base_sliding > 0 ? sliding_rope_ : rope_;
 }
 
-void Layers::multiply(const Product& p, dim layer, LinearObserver* observer) {
-  const Weight& w = *p.linear->weight;
-  if (observer && p.expert < 0) observer->linear_input(p.role, layer, p.x, p.n, weight_cols(w));
-  if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
-  const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
-  const ActPlan* act = net_.act && is_linear(p.role) ? net_.act : p.linear->act;
-  linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale}, linear_);
-  if (observer && p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, weight_rows(w));
+void Layers::multiply(std::span<const Product> products, dim layer, LinearObserver* observer) {
+  panel_products_.clear();
+  for (const Product& p : products) {
+    const Weight& w = *p.linear->weight;
+    if (observer && p.expert < 0) observer->linear_input(p.role, layer, p.x, p.n, weight_cols(w));
+    if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
+    const ActPlan* act = net_.act && is_linear(p.role) ? net_.act : p.linear->act;
+    const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
+    if (p.linear->panels && !(act && act->on()))
+      panel_products_.push_back({p.linear->panels, p.linear->bias, p.y, stride, p.add});
+    else
+      linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale}, linear_);
+  }
+  const Product& first = products[0];
+  if (!panel_products_.empty())
+    pith::panel_products(panel_products_, first.x, weight_cols(*first.linear->weight), first.n, panel_);
+  if (!observer) return;
+  for (const Product& p : products)
+    if (p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, weight_rows(*p.linear->weight));
 }
 
 void Layers::normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where) {

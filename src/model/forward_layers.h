@@ -7,6 +7,7 @@
 #include "ops/kv/kv_attention.h"
 #include "ops/linear.h"
 #include "ops/moe.h"
+#include "ops/panel_product.h"
 #include "ops/rope.h"
 
 namespace pith {
@@ -36,7 +37,11 @@ class Layers {
     bool add = false;
     dim expert = -1;
   };
-  void multiply(const Product& product, dim layer, LinearObserver* observer);
+  void multiply(const Product& product, dim layer, LinearObserver* observer) {
+    multiply({&product, 1}, layer, observer);
+  }
+  // Several of the same x.
+  void multiply(std::span<const Product> products, dim layer, LinearObserver* observer);
   // Where the norm is absent the input is copied. `where` names the place in the Error for values not finite.
   void normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where);
 
@@ -96,6 +101,8 @@ class Layers {
   Buffer routed_, picked_, expert_out_;  // with experts: router logits; rows of one expert, in and out
   Routing routing_;
   LinearWorkspace linear_;
+  PanelWorkspace panel_;
+  std::vector<PanelProduct> panel_products_;
   Attention attention_;
   RopeTable rope_, sliding_rope_;
   std::vector<QueryRun> queries_;

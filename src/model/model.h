@@ -17,6 +17,7 @@
 #include "model/config.h"
 #include "model/roles.h"
 #include "model/run_time.h"
+#include "ops/panel_weight.h"
 
 namespace pith {
 
@@ -45,6 +46,7 @@ struct Linear {
   const float* bias = nullptr;   // (rows)
   const ActPlan* act = nullptr;  // how its input is rounded; null: not at all
   float act_scale = 0;           // where the plan has it fixed
+  const PanelWeight* panels = nullptr;  // the weight as fast products read it; null: products in f32
 };
 
 // Norm weights and biases widened to f32 once at load (they are small).

@@ -52,6 +52,11 @@ struct Q1_0 {
     b = code ? b | mask : b & ~mask;
   }
   static float value(Grid d, std::uint8_t code) { return code ? d : -d; }
+  static void read_unit(const std::byte* block, std::uint8_t* codes, PanelUnit& unit) {
+    unit.scale = load_u16(block);
+    for (dim j = 0; j < kBlock; ++j) codes[j] = std::uint8_t(2 * (std::uint8_t(block[2 + j / 8]) >> j % 8 & 1));
+  }
+  static constexpr CodeUnits kUnits = {{.bits = 2, .zero = 1}, read_unit};
   static void decode_row(const std::byte* in, dim n, float* out) {
     for (dim i = 0; i < n; i += kBlock, in += kBytes) {
       const float d = load(in);

@@ -33,6 +33,11 @@ struct Q2_0 {
     b = (b & ~std::byte(3 << shift)) | std::byte(code << shift);
   }
   static float value(Grid d, std::uint8_t code) { return float(int(code) - 1) * d; }
+  static void read_unit(const std::byte* block, std::uint8_t* codes, PanelUnit& unit) {
+    unit.scale = load_u16(block);
+    for (dim j = 0; j < kBlock; ++j) codes[j] = std::uint8_t(std::uint8_t(block[2 + j / 4]) >> j % 4 * 2 & 3);
+  }
+  static constexpr CodeUnits kUnits = {{.bits = 2, .zero = 1}, read_unit};
   static void decode_row(const std::byte* in, dim n, float* out) {
     for (dim i = 0; i < n; i += kBlock, in += kBytes) {
       const float d = load(in);

@@ -42,6 +42,14 @@ struct Tq1_0 : Ternary {
     for (int t = 0; t < 5; ++t) v = v * 3 + (t >= s.trits ? 0 : t == at / s.bytes ? code : trit(b, t));
     b = joined(v);
   }
+  static void read_unit(const std::byte* block, std::uint8_t* codes, PanelUnit& unit) {
+    unit.scale = load_u16(block + 52);
+    for (const Section& s : kSections)
+      for (int t = 0; t < s.trits; ++t)
+        for (int m = 0; m < s.bytes; ++m)
+          codes[s.first_value + t * s.bytes + m] = std::uint8_t(trit(block[s.first_byte + m], t));
+  }
+  static constexpr CodeUnits kUnits = {{.bits = 2, .zero = 1}, read_unit};
   static void decode_row(const std::byte* in, dim n, float* out) {
     for (dim i = 0; i < n; i += kBlock, in += kBytes, out += kBlock) {
       const float d = load(in);

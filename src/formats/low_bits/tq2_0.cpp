@@ -25,6 +25,12 @@ struct Tq2_0 : Ternary {
     const int shift = int(j % 128 / 32) * 2;
     b = (b & ~std::byte(3 << shift)) | std::byte(code << shift);
   }
+  static void read_unit(const std::byte* block, std::uint8_t* codes, PanelUnit& unit) {
+    unit.scale = load_u16(block + 64);
+    for (dim j = 0; j < kBlock; ++j)
+      codes[j] = std::uint8_t(std::uint8_t(block[j / 128 * 32 + j % 32]) >> j % 128 / 32 * 2 & 3);
+  }
+  static constexpr CodeUnits kUnits = {{.bits = 2, .zero = 1}, read_unit};
   static void decode_row(const std::byte* in, dim n, float* out) {
     for (dim i = 0; i < n; i += kBlock, in += kBytes, out += kBlock) {
       const float d = load(in);

@@ -33,6 +33,14 @@ struct Mxfp4 {
     kernels::decode_kernels().mxfp4(block, kBlock, out);
     return out[0];
   }
+  // Twice the values are whole numbers; half the scale is a bfloat16, subnormal for the least exponents.
+  static constexpr std::int8_t kTwice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  static void read_unit(const std::byte* block, std::uint8_t* codes, PanelUnit& unit) {
+    const int e = int(block[0]);
+    unit.scale = e >= 2 ? std::uint16_t((e - 1) << 7) : std::uint16_t(0x40 >> (1 - e));
+    read_nibbles(block + 1, codes);
+  }
+  static constexpr CodeUnits kUnits = {{.bits = 4, .zero = 128, .bfloat_scale = true, .levels = kTwice}, read_unit};
   static void decode_row(const std::byte* in, dim n, float* out) { kernels::decode_kernels().mxfp4(in, n, out); }
 };
 
