@@ -8,7 +8,7 @@
 #include <stop_token>
 
 #include "compress/fingerprint.h"
-#include "compress/memory.h"
+#include "core/memory.h"
 #include "compress/prepare.h"
 #include "compress/tensor_writer.h"
 #include "compress/verify.h"

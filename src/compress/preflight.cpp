@@ -3,7 +3,7 @@
 
 #include "compress/allocate/allocate.h"
 #include "compress/fold/scale_block.h"
-#include "compress/memory.h"
+#include "core/memory.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
 #include "compress/reconstruct/finish_block.h"

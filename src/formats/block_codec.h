@@ -51,10 +51,10 @@ inline void set_nibble(std::byte* nibbles, dim j, std::uint8_t code) {
 }
 
 inline void read_nibbles(const std::byte* in, std::uint8_t* codes) {
-  for (dim j = 0; j < 16; ++j) {
-    codes[j] = std::uint8_t(std::uint8_t(in[j]) & 15);
-    codes[j + 16] = std::uint8_t(std::uint8_t(in[j]) >> 4);
-  }
+  std::uint8_t bytes[16];
+  std::memcpy(bytes, in, sizeof bytes);
+  for (dim j = 0; j < 16; ++j) codes[j] = bytes[j] & 15;
+  for (dim j = 0; j < 16; ++j) codes[j + 16] = bytes[j] >> 4;
 }
 
 // Bit 4 of element i as bit i of 32.

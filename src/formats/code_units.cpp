@@ -1,9 +1,6 @@
 #include "formats/code_units.h"
 
-#include <algorithm>
 #include <cstring>
-
-#include "formats/grid.h"
 
 namespace pith {
 
@@ -38,15 +35,13 @@ PanelShape panel_shape(const Format& f, dim cols) {
   return shape;
 }
 
-void read_unit(const Format& f, const PanelShape& shape, const std::byte* row, dim cols, dim index, std::uint8_t* codes,
-               PanelUnit& unit) {
+void UnitReader::read(const std::byte* row, dim index, std::uint8_t* codes, PanelUnit& unit) const {
   unit.codes = codes;
-  if (f.units) return f.units->read(row + index * f.block_bytes, codes, unit);
-  const Grid grid = grid_of(f, cols);
-  const GridGroup group = read_group(f, grid, row, index, codes);
-  std::memset(codes + grid.group, 0, std::size_t(shape.unit - grid.group));
+  if (format_.units) return format_.units->read(row + index * format_.block_bytes, codes, unit);
+  const GridGroup group = read_group(format_, grid_, row, index, codes);
+  std::memset(codes + grid_.group, 0, std::size_t(shape_.unit - grid_.group));
   unit.scale = group.scale_bits;
-  unit.minimum = grid.kind == GridKind::minimum ? group.min_bits : std::uint16_t(group.zero);
+  unit.minimum = grid_.kind == GridKind::minimum ? group.min_bits : std::uint16_t(group.zero);
 }
 
 }  // namespace pith

@@ -1,7 +1,7 @@
 // Rows of the formats whose values are small integers (or levels from a short table) times scales, taken apart: what
 // the products of kernels/panel.h are made from.
 #pragma once
-#include "formats/format.h"
+#include "formats/grid.h"
 #include "kernels/panel.h"
 
 namespace pith {
@@ -14,8 +14,18 @@ struct CodeUnits {
 // For rows of `cols` values, made whole units; bits is 0 for formats of other kinds.
 PanelShape panel_shape(const Format& f, dim cols);
 
-// Unit `index` of an encoded row of `cols` values; codes: shape.unit bytes, to which unit.codes is set.
-void read_unit(const Format& f, const PanelShape& shape, const std::byte* row, dim cols, dim index, std::uint8_t* codes,
-               PanelUnit& unit);
+// Reads the rows of one matrix, unit by unit.
+class UnitReader {
+ public:
+  UnitReader(const Format& f, dim cols) : format_(f), shape_(panel_shape(f, cols)), grid_(grid_of(f, cols)) {}
+  const PanelShape& shape() const { return shape_; }
+  // codes: shape().unit bytes, to which unit.codes is set.
+  void read(const std::byte* row, dim index, std::uint8_t* codes, PanelUnit& unit) const;
+
+ private:
+  const Format& format_;
+  PanelShape shape_;
+  Grid grid_;  // where the format has no units of its own
+};
 
 }  // namespace pith

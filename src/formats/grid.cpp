@@ -37,10 +37,9 @@ void read_block32(const std::byte* codes_at, int bits, std::uint8_t* codes) {
     return;
   }
   const std::byte* nibbles = codes_at + (bits == 5 ? 4 : 0);
-  for (dim j = 0; j < 32; ++j) {
-    codes[j] = std::uint8_t(std::uint8_t(nibbles[j & 15]) >> (j < 16 ? 0 : 4) & 15);
-    if (bits == 5 && (std::uint8_t(codes_at[j >> 3]) >> (j & 7) & 1)) codes[j] |= 16;
-  }
+  read_nibbles(nibbles, codes);
+  if (bits == 5)
+    for (dim j = 0; j < 32; ++j) codes[j] |= std::uint8_t((std::uint8_t(codes_at[j >> 3]) >> (j & 7) & 1) << 4);
 }
 
 void read_codes(const std::byte* stream, int bits, dim n, std::uint8_t* codes) {

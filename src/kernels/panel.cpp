@@ -28,6 +28,9 @@ void put_panel_input(const PanelInput& in, const float* x, dim stride, int rows,
 void panel_product(const PanelShape& shape, const std::byte* panel, const std::byte* block, int rows, float* y) {
   PITH_PICK_VNNI(has_int8_products(), packed_product(shape, panel, block, rows, y));
 }
+void put_panel_sums(const float* sums, int rows, const PanelOut& out) {
+  PITH_PICK_VNNI(has_int8_products(), put_sums(sums, rows, out));
+}
 void unpack_panel(const PanelShape& shape, const std::byte* panel, const PanelTile& tile) {
   PITH_PICK_VNNI(has_int8_products(), unpack(shape, panel, tile));
 }

@@ -65,4 +65,13 @@ struct PanelTile {
 void unpack_panel(const PanelShape& shape, const std::byte* panel, const PanelTile& tile);
 void tile_product(const PanelShape& shape, const PanelTile& tile, const std::byte* block, int rows, float* y);
 
+// y (rows, 16), row i at y + i * stride, = or += sums (rows, 16) + bias; bias: (16) or null.
+struct PanelOut {
+  float* y = nullptr;
+  dim stride = 0;
+  const float* bias = nullptr;
+  bool add = false;
+};
+void put_panel_sums(const float* sums, int rows, const PanelOut& out);
+
 }  // namespace pith

@@ -1,5 +1,7 @@
 #include "model/fast_network.h"
 
+#include <map>
+
 #include "core/parallel.h"
 
 namespace pith {
@@ -18,9 +20,14 @@ FastNetwork::FastNetwork(const Model& model, const ActPlan* act)
       for (Linear* l : {&e.gate, &e.up, &e.down}) list(*l);
     for (Linear* l : {&b.shared.gate, &b.shared.up, &b.shared.down}) list(*l);
   }
-  fill();
-  for (const ModelTensor& t : model.tensors())
-    if (is_linear(t.role)) model.release(t);
+  std::map<const std::byte*, const ModelTensor*> sources;
+  for (const ModelTensor& t : model.tensors()) sources.emplace(t.weight.data, &t);
+  arena_ = Buffer(bytes_);
+  for (Packed& p : packed_) {
+    fill(p);
+    const auto source = sources.find(p.from->data);
+    if (source != sources.end()) model.release(*source->second);
+  }
 }
 
 void FastNetwork::list(Linear& linear) {
@@ -32,15 +39,13 @@ void FastNetwork::list(Linear& linear) {
   linear.panels = &packed_.back().panels;
 }
 
-void FastNetwork::fill() {
-  arena_ = Buffer(bytes_);
-  for (Packed& p : packed_) {
-    std::byte* to = arena_.data() + p.offset;
-    p.panels.data = to;
-    const dim each = panel_bytes(p.panels.shape);
-    parallel_for(
-        p.panels.panels(), [&](dim i) { fill_panels(*p.from, p.panels.shape, i, 1, to + i * each); }, 4);
-  }
+void FastNetwork::fill(Packed& p) {
+  std::byte* to = arena_.data() + p.offset;
+  p.panels.data = to;
+  const dim each = panel_bytes(p.panels.shape);
+  parallel_ranges(p.panels.panels(), 4, [&](dim begin, dim end) {
+    fill_panels(*p.from, begin, end - begin, to + begin * each);
+  });
 }
 
 }  // namespace pith

@@ -23,7 +23,7 @@ class FastNetwork {
     dim offset;  // in arena_
   };
   void list(Linear& linear);
-  void fill();
+  void fill(Packed& packed);
   Network network_;
   std::vector<Block> blocks_;
   std::deque<Packed> packed_;  // stays where it is: linears point into it

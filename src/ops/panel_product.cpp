@@ -10,7 +10,8 @@ namespace pith {
 
 namespace {
 
-constexpr dim kInputBytes = dim(512) << 10;  // of rows of x that a thread goes over panel by panel; stays in its cache
+constexpr dim kInputBytes =
+    dim(2) << 20;  // of rows of x that threads go over panel by panel; stays in the shared cache
 
 int block_rows(dim left, int most) {
   for (int rows = most; rows > 1; rows /= 2)
@@ -70,14 +71,14 @@ void round_inputs(const Call& c, const std::vector<Rounded>& kinds) {
 
 void finish(const PanelProduct& p, dim i, dim panel, int rows, const float* sums) {
   const dim first = panel * kPanelRows, count = std::min(kPanelRows, p.weight->rows - first);
-  for (int k = 0; k < rows; ++k) {
-    float* y = p.y + (i + k) * p.y_stride + first;
-    const float* from = sums + k * kPanelRows;
+  const float* bias = p.bias ? p.bias + first : nullptr;
+  float* y = p.y + i * p.y_stride + first;
+  if (count == kPanelRows) return put_panel_sums(sums, rows, {y, p.y_stride, bias, p.add});
+  for (int k = 0; k < rows; ++k, y += p.y_stride)
     for (dim r = 0; r < count; ++r) {
-      const float value = p.bias ? from[r] + p.bias[first + r] : from[r];
+      const float sum = sums[k * kPanelRows + r], value = bias ? sum + bias[r] : sum;
       y[r] = p.add ? y[r] + value : value;
     }
-  }
 }
 
 const Rounded& rounded_for(const std::vector<Rounded>& kinds, const PanelShape& s) {

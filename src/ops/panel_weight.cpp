@@ -13,7 +13,9 @@ PanelWeight panel_weight_of(const Weight& weight) {
   return {panel_shape(*e->format, e->cols), e->rows, e->cols, nullptr};
 }
 
-void fill_panels(const Encoded& weight, const PanelShape& shape, dim first, dim count, std::byte* out) {
+void fill_panels(const Encoded& weight, dim first, dim count, std::byte* out) {
+  const UnitReader reader(*weight.format, weight.cols);
+  const PanelShape& shape = reader.shape();
   const dim bytes = row_bytes(*weight.format, weight.cols), each = panel_bytes(shape);
   std::vector<std::uint8_t> codes(std::size_t(kPanelRows * shape.unit));
   PanelUnit units[kPanelRows];
@@ -23,7 +25,7 @@ void fill_panels(const Encoded& weight, const PanelShape& shape, dim first, dim 
         std::uint8_t* at = codes.data() + r * shape.unit;
         const dim row = p * kPanelRows + r;
         if (row < weight.rows) {
-          read_unit(*weight.format, shape, weight.data + row * bytes, weight.cols, u, at, units[r]);
+          reader.read(weight.data + row * bytes, u, at, units[r]);
         } else {
           std::memset(at, 0, std::size_t(shape.unit));
           units[r] = {.codes = at};

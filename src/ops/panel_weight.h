@@ -17,6 +17,6 @@ struct PanelWeight {
 PanelWeight panel_weight_of(const Weight& weight);
 inline dim panel_weight_bytes(const PanelWeight& w) { return w.panels() * panel_bytes(w.shape); }
 // Writes panels [first, first + count) to out, on this thread.
-void fill_panels(const Encoded& weight, const PanelShape& shape, dim first, dim count, std::byte* out);
+void fill_panels(const Encoded& weight, dim first, dim count, std::byte* out);
 
 }  // namespace pith

@@ -1,4 +1,4 @@
-#include "compress/memory.h"
+#include "core/memory.h"
 
 #include "tests/compress/pipeline_support.h"
 

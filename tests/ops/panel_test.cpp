@@ -42,7 +42,7 @@ Made made(const Format& f, dim rows, dim cols, std::uint64_t seed) {
   if (m.panels.shape.bits == 0) return m;
   m.bytes = Buffer(panel_weight_bytes(m.panels));
   m.panels.data = m.bytes.data();
-  fill_panels(std::get<Encoded>(m.weight), m.panels.shape, 0, m.panels.panels(), m.bytes.data());
+  fill_panels(std::get<Encoded>(m.weight), 0, m.panels.panels(), m.bytes.data());
   return m;
 }
 

@@ -1,4 +1,4 @@
-#include "compress/memory.h"
+#include "core/memory.h"
 
 #include <charconv>
 #include <fstream>
@@ -18,6 +18,11 @@ static dim status_bytes(std::string_view key) {
     return kib * 1024;
   }
   return 0;
+}
+
+bool reset_peak_ram() {
+  std::ofstream refs("/proc/self/clear_refs");
+  return bool(refs << "5" << std::flush);
 }
 
 dim peak_ram_bytes() { return status_bytes("VmHWM:"); }

@@ -4,6 +4,7 @@
 
 namespace pith {
 
+bool reset_peak_ram();      // the peak counts anew from here; false where the system does not allow it
 dim peak_ram_bytes();     // the largest resident set so far; 0 where the system does not tell
 dim current_ram_bytes();  // the resident set now
 
