@@ -14,6 +14,7 @@ void add_answer_options(CLI::App& app, AnswerArguments& a) {
       ->check(CLI::PositiveNumber);
   add_kv(app, a.kv, "as the model says");
   add_activations(app, a.activations, "as the model says");
+  add_exact(app, a.session.exact);
   app.add_option("-t,--temperature", s.temperature, "0: always the most likely token")->capture_default_str();
   app.add_option("--top-k", s.top_k, "keep the K most likely (0: all)")->capture_default_str();
   app.add_option("--top-p", s.top_p, "keep the fewest that reach this probability")->capture_default_str();

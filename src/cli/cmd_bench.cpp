@@ -52,7 +52,7 @@ void set_up(CLI::App& app) {
   app.add_option("-r,--runs", o.runs, "runs of each, after one that does not count")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_flag("--exact", o.exact, "products in f32, as for `pith eval`");
+  add_exact(app, o.exact);
   add_kv(app, a->kv, "as the model says");
   add_activations(app, a->activations, "as the model says");
   app.add_flag("--json", a->json, "machine-readable output");

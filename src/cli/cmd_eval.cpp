@@ -18,7 +18,7 @@ struct EvalArguments {
   std::vector<std::string> models;
   std::string against, text, protocol = "llamacpp-512", kv, activations;
   dim windows = 0;
-  bool json = false;
+  bool fast = false, json = false;
 };
 
 // One evaluated model: alone, or with its divergence from the base.
@@ -39,6 +39,7 @@ Rows run(const EvalArguments& a) {
   EvalOptions options;
   options.protocol = a.protocol;
   options.max_windows = a.windows;
+  options.fast = a.fast;
   if (!a.kv.empty()) options.kv = KvSpec(a.kv);
   if (!a.activations.empty()) options.activations = ActSpec(a.activations);
   std::optional<Model> base;
@@ -111,6 +112,9 @@ void set_up(CLI::App& app) {
   app.add_option("--protocol", a->protocol, "how windows are cut and what counts:" + protocols)->capture_default_str();
   add_kv(app, a->kv, "as the model says");
   add_activations(app, a->activations, "as the model says");
+  app.add_flag(
+      "--fast", a->fast,
+      "products as `pith generate` makes them: inputs of quantized matrices rounded to 8 bits, one scale for 32");
   app.add_option("--windows", a->windows, "only the first N windows (0: all)")->check(CLI::NonNegativeNumber);
   app.add_flag("--json", a->json, "machine-readable output");
   add_threads(app);

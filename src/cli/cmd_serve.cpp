@@ -143,6 +143,7 @@ void set_up(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   add_kv(app, a->kv, "as the model says");
   add_activations(app, a->activations, "as the model says");
+  add_exact(app, a->batch.exact);
   add_threads(app);
   app.callback([a] { run(*a); });
 }

@@ -24,6 +24,11 @@ void add_kv(CLI::App& app, std::string& text, const std::string& by_default) {
       "how keys and values are stored, CODEC or CODEC:option=value,... (default: " + by_default + "):" + codecs);
 }
 
+void add_exact(CLI::App& app, bool& exact) {
+  app.add_flag("--exact", exact,
+               "products in f32, as `pith eval` makes them; else inputs are rounded to 8 bits, one scale for 32");
+}
+
 void add_activations(CLI::App& app, std::string& text, const std::string& by_default) {
   std::string codecs;
   for (const ActCodec* codec : all_act_codecs()) codecs += fmt::format("\n{:>14}  {}", codec->name, codec->summary);

@@ -30,6 +30,9 @@ void add_kv(CLI::App& app, std::string& text, const std::string& by_default);
 // --activations, how linear layers round their inputs; to be parsed by ActSpec where it is not empty.
 void add_activations(CLI::App& app, std::string& text, const std::string& by_default);
 
+// --exact, for verbs that run a model for its answers.
+void add_exact(CLI::App& app, bool& exact);
+
 void print(const std::string& text);  // to standard output; Error(environment) when it is closed or full
 
 }  // namespace pith::cli

@@ -63,7 +63,7 @@ class PairedRun {
         vocab_(model.config().vocab),
         base_vocab_(base.config().vocab),
         rows_(targets_.size()),
-        model_(model, set, steps, options.kv, plan_of(options)),
+        model_(model, set, steps, options.kv, plan_of(options), options.fast),
         base_(base, set, steps) {
     check_targets(targets_, std::min(vocab_, base_vocab_));
     dim most = 0;

@@ -23,7 +23,7 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
   progress.begin("perplexity", dim(set.windows.size()));
   RunTotals totals;
   const Stopwatch watch;
-  WindowRunner runner(model, set, steps, options.kv, plan_of(options));
+  WindowRunner runner(model, set, steps, options.kv, plan_of(options), options.fast);
   for (const WindowStep& step : steps) {
     runner.run(step, [&](dim first_row, const float* logits, dim rows) {
       parallel_for(rows, [&](dim r) {

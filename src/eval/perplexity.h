@@ -22,6 +22,7 @@ struct EvalOptions {
   // from the cache as it would when generating token by token (KvSide), so a codec's error is in every scored token.
   std::optional<KvSpec> kv = {};            // how keys and values are stored; else as the model says
   std::optional<ActSpec> activations = {};  // how the model's linear layers round their inputs; else as it says
+  bool fast = false;                        // the model's products as FastNetwork makes them; a base's never are
 };
 
 struct EvalResult {

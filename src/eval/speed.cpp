@@ -160,12 +160,11 @@ ModelSpeed measure_speed(const std::string& path, const SpeedOptions& o, Progres
   const auto start = Clock::now();
   const Model model = Model::open(path);
   const ActPlan* act = o.activations ? &o.activations->plan() : nullptr;
-  std::unique_ptr<FastNetwork> fast;
-  if (!o.exact) fast = std::make_unique<FastNetwork>(model, act);
+  const FastNetwork fast(model, act, o.exact);
   ModelSpeed result;
   result.model = path;
   result.load_seconds = seconds_since(start);
-  result.packed_bytes = fast ? fast->size_bytes() : 0;
+  result.packed_bytes = fast.size_bytes();
   result.file_bytes = model.file_bytes();
   dim bytes = 0;
   for (const ModelTensor& t : model.tensors()) {
@@ -176,13 +175,12 @@ ModelSpeed measure_speed(const std::string& path, const SpeedOptions& o, Progres
   result.kv = (o.kv ? *o.kv : model.run_time().kv).text();
   result.activations = (o.activations ? *o.activations : model.run_time().activations).text();
 
-  const Network network = fast ? fast->network() : Network::of(model, act);
   const std::vector<int> threads = o.threads.empty() ? std::vector<int>{num_threads()} : o.threads;
   const int before = num_threads();
   const dim parts = (o.prompt > 0) + (o.generate > 0);
   progress.begin("bench " + model.path().filename().string(),
                  dim(threads.size() * o.depths.size() * o.batches.size()) * parts * (o.runs + 1));
-  Bench bench(model, network, o, progress);
+  Bench bench(model, fast.network(), o, progress);
   for (const int t : threads)
     for (const dim depth : o.depths)
       for (const dim batch : o.batches) result.cases.push_back(bench.run(t, depth, batch));

@@ -31,8 +31,8 @@ struct SpeedCase {
   int threads = 0;
   dim depth = 0, batch = 1;
   double prefill = 0, decode = 0;          // tokens a second: median of the runs; 0: not measured
-  Times first_token = {};                       // of a prompt of the given length, its first token included
-  Times per_token = {};                         // time between tokens, over all runs
+  Times first_token = {};                  // of a prompt of the given length, its first token included
+  Times per_token = {};                    // time between tokens, over all runs
   double prefill_ops = 0, decode_ops = 0;  // operations a token, about
   double decode_bytes = 0;                 // weights and keys and values read for each step of decode
   double joules_per_token = 0;             // of decode; 0: the machine does not tell

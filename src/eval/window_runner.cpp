@@ -94,9 +94,10 @@ dim windows_ended_by(const WindowStep& step, const WindowSet& set) {
 }
 
 WindowRunner::WindowRunner(const Model& model, const WindowSet& set, std::span<const WindowStep> steps,
-                           const std::optional<KvSpec>& kv, const ActPlan* act)
+                           const std::optional<KvSpec>& kv, const ActPlan* act, bool fast)
     : set_(set),
-      forward_(Network::of(model, act)),
+      network_(model, act, !fast),
+      forward_(network_.network()),
       cache_(model.config(), longest_batch(steps), set.context, kv ? *kv : model.run_time().kv) {}
 
 void WindowRunner::run(const WindowStep& step, const Forward::LogitsSink& sink) {

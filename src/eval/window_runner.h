@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "eval/protocols.h"
-#include "model/forward.h"
+#include "model/fast_network.h"
 
 namespace pith {
 
@@ -37,14 +37,15 @@ dim windows_ended_by(const WindowStep& step, const WindowSet& set);
 // Steps must be run in the order of the plan: a window cut into parts goes on in the cache.
 class WindowRunner {
  public:
-  // act: how the linear layers round their inputs; null: as the model says.
+  // act: how the linear layers round their inputs; null: as the model says. fast: products as FastNetwork makes them.
   WindowRunner(const Model& model, const WindowSet& set, std::span<const WindowStep> steps,
-               const std::optional<KvSpec>& kv = {}, const ActPlan* act = nullptr);
+               const std::optional<KvSpec>& kv = {}, const ActPlan* act = nullptr, bool fast = false);
   // sink(first_row, logits (rows, vocab), rows) as Forward::run, with first_row over all windows.
   void run(const WindowStep& step, const Forward::LogitsSink& sink);
 
  private:
   const WindowSet& set_;
+  FastNetwork network_;
   Forward forward_;
   KvCache cache_;
 };

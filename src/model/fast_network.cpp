@@ -10,9 +10,10 @@ namespace {
 constexpr dim kAlign = 64;
 }  // namespace
 
-FastNetwork::FastNetwork(const Model& model, const ActPlan* act)
+FastNetwork::FastNetwork(const Model& model, const ActPlan* act, bool exact)
     : network_(Network::of(model, act)), blocks_(model.blocks().begin(), model.blocks().end()) {
   network_.blocks = blocks_;
+  if (exact) return;
   list(network_.lm_head);
   for (Block& b : blocks_) {
     for (Linear* l : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gate_up, &b.down}) list(*l);

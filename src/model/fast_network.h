@@ -11,8 +11,9 @@ namespace pith {
 
 class FastNetwork {
  public:
-  // Keeps views of the model, whose pages it gives back once they were read.
-  explicit FastNetwork(const Model& model, const ActPlan* act = nullptr);
+  // Keeps views of the model, whose pages it gives back once they were read. exact: nothing is stored anew.
+  explicit FastNetwork(const Model& model, const ActPlan* act = nullptr, bool exact = false);
+  FastNetwork(const FastNetwork&) = delete;  // linears point into it
   const Network& network() const { return network_; }
   dim size_bytes() const { return arena_.size_bytes(); }  // of the panels
 
@@ -26,7 +27,7 @@ class FastNetwork {
   void fill(Packed& packed);
   Network network_;
   std::vector<Block> blocks_;
-  std::deque<Packed> packed_;  // stays where it is: linears point into it
+  std::deque<Packed> packed_;
   Buffer arena_;
   dim bytes_ = 0;
 };

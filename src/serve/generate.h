@@ -30,6 +30,7 @@ struct SessionOptions {
   dim context = 0;                          // tokens of prompt and answer together; 0: the model's own limit
   std::optional<KvSpec> kv = {};            // how keys and values are stored; else as the model says
   std::optional<ActSpec> activations = {};  // how linear layers round their inputs; else as the model says
+  bool exact = false;                       // products in f32; else as FastNetwork makes them
   const Model* draft = nullptr;             // guesses `draft_tokens` tokens that the model verifies in one run
   dim draft_tokens = 4;
 };

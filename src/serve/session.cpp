@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/error.h"
+#include "model/fast_network.h"
 #include "serve/answer.h"
 #include "serve/prompt_cache.h"
 #include "serve/speculative.h"
@@ -42,24 +43,31 @@ struct Session::Impl {
   const Model& model;
   SessionOptions options;
   KvSpec kv;
+  FastNetwork network;
   Track track;
+  std::unique_ptr<FastNetwork> draft_network;
   std::unique_ptr<Track> draft;
 
   Impl(const Model& m, const SessionOptions& o)
-      : model(m), options(o), kv(kv_of(m, o)), track(Network::of(m, act_of(options)), capacity_of(m, o), kv) {
+      : model(m),
+        options(o),
+        kv(kv_of(m, o)),
+        network(m, act_of(options), o.exact),
+        track(network.network(), capacity_of(m, o), kv) {
     if (!o.draft) return;
     if (track.cache().encoded())
       throw Error(Blame::input, "draft", fmt::format("expected keys and values in f32, got {}", kv.text()),
                   "leave out --kv or the draft");
     if (o.draft_tokens < 1) throw input_error("draft-tokens", "expected a number from 1, got {}", o.draft_tokens);
     check_draft(m, *o.draft);
-    draft = std::make_unique<Track>(Network::of(*o.draft), track.cache().capacity(), KvSpec());
+    draft_network = std::make_unique<FastNetwork>(*o.draft, nullptr, o.exact);
+    draft = std::make_unique<Track>(draft_network->network(), track.cache().capacity(), KvSpec());
   }
 
   CacheIdentity identity() const {
     const Config& c = model.config();
     return {model.source_stamp(),
-            options.activations ? options.activations->text() : "",
+            (options.activations ? options.activations->text() : "") + (options.exact ? " exact" : ""),
             c.layers,
             c.kv_heads,
             c.head_dim,

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
-#include "model/forward.h"
+#include "model/fast_network.h"
 #include "serve/batch/active_request.h"
 
 namespace pith {
@@ -34,6 +34,7 @@ struct Row {
 struct BatchEngine::Impl {
   const Model& model;
   const BatchOptions options;
+  const FastNetwork network;
   Forward forward;
   KvCache cache;  // one sequence more than slots, for rows that nobody wants
   std::vector<std::unique_ptr<ActiveRequest>> slots;
@@ -50,7 +51,8 @@ struct BatchEngine::Impl {
   Impl(const Model& m, const BatchOptions& o)
       : model(m),
         options(o),
-        forward(Network::of(m, options.activations ? &options.activations->plan() : nullptr)),
+        network(m, options.activations ? &options.activations->plan() : nullptr, o.exact),
+        forward(network.network()),
         cache(m.config(), o.slots + 1, o.context, kv_of(m, o)),
         slots(std::size_t(o.slots)),
         held(std::size_t(o.slots)) {

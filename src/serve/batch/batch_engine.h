@@ -22,6 +22,7 @@ struct BatchOptions {
   bool steady = true;
   std::optional<KvSpec> kv = {};
   std::optional<ActSpec> activations = {};
+  bool exact = false;  // products in f32
 };
 
 struct BatchRequest {
