@@ -164,7 +164,8 @@ ModelSpeed measure_speed(const std::string& path, const SpeedOptions& o, Progres
   ModelSpeed result;
   result.model = path;
   result.load_seconds = seconds_since(start);
-  result.packed_bytes = fast.size_bytes();
+  result.stored_bytes = fast.size_bytes();
+  result.integer = 2 * fast.panel_bytes() > fast.size_bytes();
   result.file_bytes = model.file_bytes();
   dim bytes = 0;
   for (const ModelTensor& t : model.tensors()) {

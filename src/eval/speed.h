@@ -43,7 +43,8 @@ struct ModelSpeed {
   dim parameters = 0, file_bytes = 0;
   double bits_per_weight = 0;
   double load_seconds = 0;  // opened and stored as the products read it
-  dim packed_bytes = 0;     // 0: products read the file's own bytes
+  dim stored_bytes = 0;     // in memory of its own; 0: products read the file's bytes
+  bool integer = false;     // most of them for products of 8-bit integers
   dim peak_ram_bytes = 0;   // 0: unknown
   std::string kv, activations;
   std::vector<SpeedCase> cases;

@@ -26,7 +26,9 @@ void gemm(const GemmCall& call);
 // 0.
 void pack_group(const float* rows, dim stride, dim count, dim k, float* group);
 
-// a . b in eight running sums of fixed order.
+// a . b in eight running sums of fixed order; b in float32, or in 16-bit floats, widened on the way: the same bits.
 float dot(const float* a, const float* b, dim n);
+float dot_bf16(const float* a, const std::byte* b, dim n);
+float dot_f16(const float* a, const std::byte* b, dim n);
 
 }  // namespace pith

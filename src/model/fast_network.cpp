@@ -1,8 +1,10 @@
 #include "model/fast_network.h"
 
+#include <cstring>
 #include <map>
 
 #include "core/parallel.h"
+#include "formats/format.h"
 
 namespace pith {
 
@@ -24,29 +26,49 @@ FastNetwork::FastNetwork(const Model& model, const ActPlan* act, bool exact)
   std::map<const std::byte*, const ModelTensor*> sources;
   for (const ModelTensor& t : model.tensors()) sources.emplace(t.weight.data, &t);
   arena_ = Buffer(bytes_);
-  for (Packed& p : packed_) {
-    fill(p);
-    const auto source = sources.find(p.from->data);
+  for (Stored& s : stored_) {
+    fill(s);
+    const auto source = sources.find(s.from->data);
     if (source != sources.end()) model.release(*source->second);
   }
 }
 
 void FastNetwork::list(Linear& linear) {
-  if (!linear.weight) return;
-  const PanelWeight panels = panel_weight_of(*linear.weight);
-  if (panels.shape.bits == 0) return;
-  packed_.push_back({&std::get<Encoded>(*linear.weight), panels, bytes_});
-  bytes_ += (panel_weight_bytes(panels) + kAlign - 1) / kAlign * kAlign;
-  linear.panels = &packed_.back().panels;
+  const auto* e = linear.weight ? std::get_if<Encoded>(linear.weight) : nullptr;
+  if (!e) return;
+  const ActPlan* act = network_.act ? network_.act : linear.act;
+  Stored& s = stored_.emplace_back(Stored{e, panel_weight_of(*linear.weight), {}, bytes_});
+  dim bytes = e->rows * row_bytes(*e->format, e->cols);
+  if (s.panels.shape.bits > 0 && !(act && act->on())) {
+    bytes = panel_weight_bytes(s.panels);
+    panel_bytes_ += bytes;
+    linear.panels = &s.panels;
+  } else {
+    s.panels = {};
+    linear.weight = &s.copy;
+  }
+  bytes_ += (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
-void FastNetwork::fill(Packed& p) {
-  std::byte* to = arena_.data() + p.offset;
-  p.panels.data = to;
-  const dim each = panel_bytes(p.panels.shape);
-  parallel_ranges(p.panels.panels(), 4, [&](dim begin, dim end) {
-    fill_panels(*p.from, begin, end - begin, to + begin * each);
+void FastNetwork::fill(Stored& s) {
+  std::byte* to = arena_.data() + s.offset;
+  if (s.panels.shape.bits > 0) {
+    s.panels.data = to;
+    const dim each = panel_bytes(s.panels.shape);
+    parallel_ranges(s.panels.panels(), 4,
+                    [&](dim begin, dim end) { fill_panels(*s.from, begin, end - begin, to + begin * each); });
+    return;
+  }
+  const dim each = row_bytes(*s.from->format, s.from->cols);
+  parallel_ranges(s.from->rows, 64, [&](dim begin, dim end) {
+    std::memcpy(to + begin * each, s.from->data + begin * each, std::size_t((end - begin) * each));
   });
+  Encoded copy;
+  copy.format = s.from->format;
+  copy.rows = s.from->rows;
+  copy.cols = s.from->cols;
+  copy.data = to;
+  s.copy = std::move(copy);
 }
 
 }  // namespace pith

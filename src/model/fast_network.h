@@ -1,6 +1,6 @@
-// A model's network with its matrices stored anew as the fast products read them (ops/panel_weight.h), where their
-// format allows: inputs are then rounded to 8 bits, one scale for 32 columns, as llama.cpp does. For speed; what is
-// measured for quality runs on Network::of.
+// A model's network with its matrices stored anew in memory of huge pages. Where their format allows, as panels
+// (ops/panel_weight.h), whose products round inputs to 8 bits, one scale for 32 columns; else byte for byte. For speed;
+// what is measured for quality runs on Network::of.
 #pragma once
 #include <deque>
 #include <vector>
@@ -15,21 +15,23 @@ class FastNetwork {
   explicit FastNetwork(const Model& model, const ActPlan* act = nullptr, bool exact = false);
   FastNetwork(const FastNetwork&) = delete;  // linears point into it
   const Network& network() const { return network_; }
-  dim size_bytes() const { return arena_.size_bytes(); }  // of the panels
+  dim size_bytes() const { return arena_.size_bytes(); }  // of what was stored
+  dim panel_bytes() const { return panel_bytes_; }        // of the panels among it
 
  private:
-  struct Packed {
+  struct Stored {
     const Encoded* from;
     PanelWeight panels;
-    dim offset;  // in arena_
+    Weight copy;  // where there are no panels: the same bytes
+    dim offset;   // in arena_
   };
   void list(Linear& linear);
-  void fill(Packed& packed);
+  void fill(Stored& stored);
   Network network_;
   std::vector<Block> blocks_;
-  std::deque<Packed> packed_;
+  std::deque<Stored> stored_;
   Buffer arena_;
-  dim bytes_ = 0;
+  dim bytes_ = 0, panel_bytes_ = 0;
 };
 
 }  // namespace pith

@@ -23,7 +23,11 @@ constexpr dim kRowBlock = 258;
 class Rows {
  public:
   explicit Rows(const Weight& weight)
-      : rows(weight_rows(weight)), cols(weight_cols(weight)), weight_(weight), plain_(plain_of(weight)) {}
+      : rows(weight_rows(weight)), cols(weight_cols(weight)), weight_(weight), plain_(plain_of(weight)) {
+    const auto* e = std::get_if<Encoded>(&weight);
+    bfloat_ = e && e->format == &bf16_format();
+    if (bfloat_ || (e && e->format == &f16_format())) half_ = e->data;
+  }
 
   // The row where it lies if it needs no widening, else widened into scratch. scratch, more: cols floats each.
   const float* at(dim row, float* scratch, float* more) const {
@@ -32,6 +36,17 @@ class Rows {
     return scratch;
   }
   bool plain() const { return plain_ != nullptr; }
+
+  // Products of a row and each of n rows of x, (n, cols); out: n of them. Scratch as above.
+  void products(dim row, const float* x, dim n, float* scratch, float* out) const {
+    if (half_) {
+      const std::byte* at = half_ + row * 2 * cols;
+      for (dim i = 0; i < n; ++i) out[i] = bfloat_ ? dot_bf16(x + i * cols, at, cols) : dot_f16(x + i * cols, at, cols);
+      return;
+    }
+    const float* widened = at(row, scratch, scratch + cols);
+    for (dim i = 0; i < n; ++i) out[i] = dot(x + i * cols, widened, cols);
+  }
 
   const dim rows, cols;
 
@@ -45,6 +60,8 @@ class Rows {
 
   const Weight& weight_;
   const float* plain_;
+  const std::byte* half_ = nullptr;  // rows of 16-bit floats
+  bool bfloat_ = false;
 };
 
 void few_rows(const Rows& w, const LinearCall& c, LinearWorkspace& ws) {
@@ -52,11 +69,12 @@ void few_rows(const Rows& w, const LinearCall& c, LinearWorkspace& ws) {
   parallel_parts(w.rows, grain_of(w.cols * c.n), [&](dim part, dim begin, dim end) {
     float* scratch = ws.widened.as<float>() + part * 2 * w.cols;
     for (dim r = begin; r < end; ++r) {
-      const float* row = w.at(r, scratch, scratch + w.cols);
+      float products[kFewRows];
+      w.products(r, c.x, c.n, scratch, products);
       const float bias = c.bias ? c.bias[r] : 0.0f;
       for (dim i = 0; i < c.n; ++i) {
         float* y = c.y + i * c.y_stride + r;
-        const float value = dot(c.x + i * w.cols, row, w.cols) + bias;
+        const float value = products[i] + bias;
         *y = c.add ? *y + value : value;
       }
     }

@@ -17,9 +17,9 @@ const MachinePeaks& peaks_of(const Benchmark& b, int threads) {
   return *std::find_if(b.peaks.begin(), b.peaks.end(), [&](const MachinePeaks& p) { return p.threads == threads; });
 }
 
-// The fastest products that the model's matrices can use: of 8 bits where they were packed.
+// The fastest products that the model's matrices can use.
 double peak_of(const MachinePeaks& p, const ModelSpeed& m) {
-  if (m.packed_bytes > 0 && p.int8 > 0) return p.int8;
+  if (m.integer && p.int8 > 0) return p.int8;
   return p.bf16 > 0 ? p.bf16 : p.f32;
 }
 
@@ -106,7 +106,8 @@ Json json_of(const Benchmark& b, const ModelSpeed& m) {
           {"bits_per_weight", m.bits_per_weight},
           {"compression_ratio", share(double(b.models[0].file_bytes), double(m.file_bytes))},
           {"load_seconds", m.load_seconds},
-          {"packed_bytes", m.packed_bytes},
+          {"stored_bytes", m.stored_bytes},
+          {"products", m.integer ? "int8" : "float"},
           {"peak_ram_bytes", m.peak_ram_bytes},
           {"kv", m.kv},
           {"activations", m.activations},

@@ -36,8 +36,8 @@ TEST_F(QuantizedStories, RunFromPanelsCloseToTheProductsInF32) {
   const Model model = Model::open(file_);
   const FastNetwork fast(model), exact(model, nullptr, true);
   EXPECT_EQ(exact.size_bytes(), 0);
-  EXPECT_GT(fast.size_bytes(), 200000);  // 260 thousand weights of 8 bits
-  EXPECT_LT(fast.size_bytes(), 320000);
+  EXPECT_GT(fast.size_bytes(), 200000);  // 260 thousand weights of 8 bits, those of odd rows of 16
+  EXPECT_LT(fast.size_bytes(), 350000);
   std::vector<Token> tokens;
   for (int i = 0; i < 24; ++i) tokens.push_back(Token(1 + i * 17 % 500));
   const auto logits = [&](const Network& network, dim piece) {
@@ -68,8 +68,8 @@ TEST_F(QuantizedStories, AreTimed) {
   const json out = json::parse(ran.out);
   EXPECT_EQ(out.at("models").size(), 2u);
   const json &base = out.at("models")[0], &small = out.at("models")[1];
-  EXPECT_EQ(base.at("packed_bytes"), 0);
-  EXPECT_GT(small.at("packed_bytes").get<int>(), 0);
+  EXPECT_GT(base.at("stored_bytes"), small.at("stored_bytes"));
+  EXPECT_GT(small.at("stored_bytes").get<int>(), 0);
   EXPECT_EQ(base.at("compression_ratio"), 1.0);
   EXPECT_EQ(base.at("cases")[1].at("context"), 16);
   EXPECT_EQ(base.at("cases")[0].at("decode").at("speedup"), 1.0);
