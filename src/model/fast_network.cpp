@@ -54,7 +54,7 @@ void FastNetwork::fill(Stored& s) {
   std::byte* to = arena_.data() + s.offset;
   if (s.panels.shape.bits > 0) {
     s.panels.data = to;
-    const dim each = panel_bytes(s.panels.shape);
+    const dim each = pith::panel_bytes(s.panels.shape);
     parallel_ranges(s.panels.panels(), 4,
                     [&](dim begin, dim end) { fill_panels(*s.from, begin, end - begin, to + begin * each); });
     return;
