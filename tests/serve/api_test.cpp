@@ -118,6 +118,49 @@ TEST_F(ServedApi, EchoesLogProbabilities) {
   EXPECT_TRUE(plain["choices"][0]["logprobs"]["token_logprobs"][0].is_number());
 }
 
+TEST_F(ServedApi, ChatsByTheTemplateOfTheModel) {
+  const auto from = data_folder() / "models/stories260K/hf";
+  if (!std::filesystem::exists(from)) GTEST_SKIP() << "no test data at " << from;
+  stop();
+  const TempFolder folder;
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json"})
+    std::filesystem::copy_file(from / name, folder.path / name);
+  json config = json::parse(read_file(from / "tokenizer_config.json"));
+  config["chat_template"] =
+      "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] }}{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% endif %}";
+  std::ofstream(folder.path / "tokenizer_config.json") << config.dump();
+  model.emplace(Model::open(folder.path));
+  start({.slots = 2, .context = 256});
+  json body = {{"messages", {{{"role", "system"}, {"content", "S"}}, {{"role", "user"}, {"content", "Who is Tom?"}}}},
+               {"max_tokens", 20},
+               {"temperature", 0},
+               {"logprobs", true},
+               {"top_logprobs", 2}};
+  const json whole = ask("/v1/chat/completions", body);
+  const auto prompt = model->tokenizer().encode("<system>S<user>Who is Tom?<assistant>");
+  EXPECT_EQ(whole["choices"][0]["message"], (json{{"role", "assistant"}, {"content", alone(prompt, 20)}}));
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], prompt.size());
+  EXPECT_EQ(whole["object"], "chat.completion");
+  const json& scores = whole["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(scores.size(), 20u);
+  EXPECT_EQ(scores[0]["top_logprobs"].size(), 2u);
+  EXPECT_EQ(scores[0]["top_logprobs"][0]["logprob"], scores[0]["logprob"]);  // greedy
+  body["stream"] = true;
+  std::string text;
+  std::size_t scored = 0;
+  const auto pieces = stream("/v1/chat/completions", body);
+  for (const json& piece : pieces) {
+    EXPECT_EQ(piece["object"], "chat.completion.chunk");
+    text += piece["choices"][0]["delta"].value("content", "");
+    if (!piece["choices"][0]["logprobs"].is_null()) scored += piece["choices"][0]["logprobs"]["content"].size();
+  }
+  EXPECT_EQ(pieces[0]["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_EQ(text, whole["choices"][0]["message"]["content"]);
+  EXPECT_EQ(scored, 20u);
+  stop();
+}
+
 TEST_F(ServedApi, FaultsAreErrorObjects) {
   const auto fault = [&](const json& body, int status) { return ask("/v1/completions", body, status)["error"]; };
   const json bad = fault({{"prompt", "x"}, {"n", 2}}, 400);

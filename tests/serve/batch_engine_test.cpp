@@ -179,7 +179,7 @@ TEST_F(Batch, StoppingLetsTheShortFinishAndTellsTheLong) {
   BatchRequest endless = request("Once upon a time", 190000);
   endless.options.ignore_end = true;
   const auto small = engine.submit(request("The dog", 5)), large = engine.submit(endless);
-  engine.stop(2);
+  engine.stop(4);
   EXPECT_EQ(wait_for(*small).state, TicketState::done);
   const Answered told = wait_for(*large);
   EXPECT_EQ(told.state, TicketState::failed);

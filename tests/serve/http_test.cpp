@@ -64,7 +64,8 @@ TEST_F(ServedHttp, SlowClientsAreLeft) {
   }
   EXPECT_EQ(silent.rest(), "");
   slow.rest();
-  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), 5);
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+            15);  // it would wait for ever
   EXPECT_TRUE(alive());
 }
 
