@@ -16,8 +16,24 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// From so many rows on, a product gives each row the same bits however many there are.
+// From so many rows on, a product in f32 gives each row the same bits however many there are. Products from panels
+// always do.
 constexpr dim kSteadyRows = 8;
+
+bool from_panels(const Linear& linear) {
+  return !linear.weight || (linear.panels && !(linear.act && linear.act->on()));
+}
+
+bool all_from_panels(const Network& n) {
+  if ((n.act && n.act->on()) || !from_panels(n.lm_head)) return false;
+  return std::all_of(n.blocks.begin(), n.blocks.end(), [](const Block& b) {
+    for (const Linear* l : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gate_up, &b.down, &b.router,
+                            &b.shared_router, &b.shared.gate, &b.shared.up, &b.shared.down})
+      if (!from_panels(*l)) return false;
+    return std::all_of(b.experts.begin(), b.experts.end(),
+                       [](const Expert& e) { return from_panels(e.gate) && from_panels(e.up) && from_panels(e.down); });
+  });
+}
 
 const KvSpec& kv_of(const Model& model, const BatchOptions& options) {
   return options.kv ? *options.kv : model.run_time().kv;
@@ -36,7 +52,8 @@ struct BatchEngine::Impl {
   const BatchOptions options;
   const FastNetwork network;
   Forward forward;
-  KvCache cache;  // one sequence more than slots, for rows that nobody wants
+  const bool pads;  // small runs are filled up with rows that nobody wants
+  KvCache cache;    // one sequence more than slots, for rows that nobody wants
   std::vector<std::unique_ptr<ActiveRequest>> slots;
   std::vector<std::vector<Token>> held;  // what each sequence of the cache holds
 
@@ -53,6 +70,7 @@ struct BatchEngine::Impl {
         options(o),
         network(m, options.activations ? &options.activations->plan() : nullptr, o.exact),
         forward(network.network()),
+        pads(o.steady && o.slots > 1 && !all_from_panels(network.network())),
         cache(m.config(), o.slots + 1, o.context, kv_of(m, o)),
         slots(std::size_t(o.slots)),
         held(std::size_t(o.slots)) {
@@ -172,7 +190,7 @@ std::vector<Row> BatchEngine::Impl::plan(std::vector<Chunk>& chunks) {
       rows.push_back({&r, r.read + i + 1 < dim(r.text.size()) ? r.read + i + 1 : -1});
     tokens += r.count;
   }
-  if (!options.steady || options.slots == 1) return rows;
+  if (!pads) return rows;
   const dim fewest = rows.empty() ? tokens : dim(rows.size());
   if (fewest >= kSteadyRows) return rows;
   const auto missing = std::size_t(kSteadyRows - fewest);
