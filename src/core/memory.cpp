@@ -7,9 +7,9 @@
 
 namespace pith {
 
-// A line of /proc/self/status: "VmHWM:      1234 kB".
-static dim status_bytes(std::string_view key) {
-  std::ifstream status("/proc/self/status");
+// A line like "VmHWM:      1234 kB" of a file of the system.
+static dim bytes_said_by(const char* file, std::string_view key) {
+  std::ifstream status(file);
   for (std::string line; std::getline(status, line);) {
     if (!std::string_view(line).starts_with(key)) continue;
     const auto digits = line.find_first_of("0123456789");
@@ -25,7 +25,8 @@ bool reset_peak_ram() {
   return bool(refs << "5" << std::flush);
 }
 
-dim peak_ram_bytes() { return status_bytes("VmHWM:"); }
-dim current_ram_bytes() { return status_bytes("VmRSS:"); }
+dim peak_ram_bytes() { return bytes_said_by("/proc/self/status", "VmHWM:"); }
+dim current_ram_bytes() { return bytes_said_by("/proc/self/status", "VmRSS:"); }
+dim available_ram_bytes() { return bytes_said_by("/proc/meminfo", "MemAvailable:"); }
 
 }  // namespace pith

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "core/memory.h"
 #include "core/parallel.h"
 #include "formats/format.h"
 
@@ -16,12 +17,13 @@ FastNetwork::FastNetwork(const Model& model, const ActPlan* act, bool exact)
     : network_(Network::of(model, act)), blocks_(model.blocks().begin(), model.blocks().end()) {
   network_.blocks = blocks_;
   if (exact) return;
-  list(network_.lm_head);
-  for (Block& b : blocks_) {
-    for (Linear* l : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gate_up, &b.down}) list(*l);
-    for (Expert& e : b.experts)
-      for (Linear* l : {&e.gate, &e.up, &e.down}) list(*l);
-    for (Linear* l : {&b.shared.gate, &b.shared.up, &b.shared.down}) list(*l);
+  list_all();
+  const dim available = available_ram_bytes();
+  if (available > 0 && bytes_ > available / 10 * 9) {
+    stored_.clear();
+    panel_bytes_ = 0;
+    network_ = Network::of(model, act);
+    return;
   }
   std::map<const std::byte*, const ModelTensor*> sources;
   for (const ModelTensor& t : model.tensors()) sources.emplace(t.weight.data, &t);
@@ -30,6 +32,16 @@ FastNetwork::FastNetwork(const Model& model, const ActPlan* act, bool exact)
     fill(s);
     const auto source = sources.find(s.from->data);
     if (source != sources.end()) model.release(*source->second);
+  }
+}
+
+void FastNetwork::list_all() {
+  list(network_.lm_head);
+  for (Block& b : blocks_) {
+    for (Linear* l : {&b.q, &b.k, &b.v, &b.qkv, &b.o, &b.gate, &b.up, &b.gate_up, &b.down}) list(*l);
+    for (Expert& e : b.experts)
+      for (Linear* l : {&e.gate, &e.up, &e.down}) list(*l);
+    for (Linear* l : {&b.shared.gate, &b.shared.up, &b.shared.down}) list(*l);
   }
 }
 

@@ -11,7 +11,8 @@ namespace pith {
 
 class FastNetwork {
  public:
-  // Keeps views of the model, whose pages it gives back once they were read. exact: nothing is stored anew.
+  // Keeps views of the model, whose pages it gives back once they were read. exact: nothing is stored anew; nor
+  // where the machine has not the memory for it.
   explicit FastNetwork(const Model& model, const ActPlan* act = nullptr, bool exact = false);
   FastNetwork(const FastNetwork&) = delete;  // linears point into it
   const Network& network() const { return network_; }
@@ -25,6 +26,7 @@ class FastNetwork {
     Weight copy;  // where there are no panels: the same bytes
     dim offset;   // in arena_
   };
+  void list_all();
   void list(Linear& linear);
   void fill(Stored& stored);
   Network network_;
