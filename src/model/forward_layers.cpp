@@ -61,7 +61,7 @@ void Layers::multiply(const Product& p, dim layer, LinearObserver* observer) {
   if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
   const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
   const ActPlan* act = net_.act && is_linear(p.role) ? net_.act : p.linear->act;
-  linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale}, linear_);
+  linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn}, linear_);
   if (observer && p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, weight_rows(w));
 }
 
