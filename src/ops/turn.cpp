@@ -10,7 +10,7 @@ namespace pith {
 
 namespace {
 
-constexpr dim kMostOdd = 1024;
+constexpr dim kMostOdd = 256;  // its rotation is (256, 256), made anew for each matrix
 constexpr dim kGrain = 4;
 
 // each(row, in double) for n rows.

@@ -79,7 +79,7 @@ TEST(Turn, LinearGivesWhatTheMatrixGives) {
 TEST(Turn, SizesWithALargeOddPartStay) {
   EXPECT_TRUE(Turn::can_turn(576));
   EXPECT_TRUE(Turn::can_turn(11008));
-  EXPECT_FALSE(Turn::can_turn(2 * 1025));
+  EXPECT_FALSE(Turn::can_turn(2 * 257));
   EXPECT_FALSE(Turn::can_turn(0));
 }
 
