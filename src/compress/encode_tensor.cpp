@@ -78,6 +78,7 @@ class Strip {
         factors_(std::size_t(task.source.scaled() ? cols_ : 0)) {
     const dim values = strip_rows(task) * cols_;
     if (task.source.by_rows()) values_.resize(std::size_t(values));
+    if (task.fisher) fisher_.resize(std::size_t(values));
     if (task.source.by_rows() && task.source.dithered()) plain_.resize(std::size_t(values));
   }
 
@@ -117,16 +118,29 @@ class Strip {
     }
     if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
     if (!is_dense(task_.format))
-      return task_.method.layer({values, end - begin, cols_, &task_.format, task_.importance, out, task_.state,
-                                 task_.source.tensor().role, task_.outliers.per_row, columns, kept},
-                                task_.options);
+      return task_.method.layer(
+          {values, end - begin, cols_, &task_.format, task_.importance, out, task_.state, task_.source.tensor().role,
+           task_.outliers.per_row, columns, kept, task_.fisher ? load_fisher(begin, end) : nullptr},
+          task_.options);
     for (dim i = 0; i < end - begin; ++i)
       task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
   }
 
+  // Of the values as they are scaled.
+  const float* load_fisher(dim begin, dim end) {
+    for (dim r = begin; r < end; ++r) {
+      float* to = fisher_.data() + (r - begin) * cols_;
+      task_.fisher->load(task_.source.source_index(), task_.source.source_row(r), to);
+      if (!task_.source.scaled()) continue;
+      task_.source.unscaling(r, factors_.data());
+      for (dim c = 0; c < cols_; ++c) to[c] *= factors_[std::size_t(c)] * factors_[std::size_t(c)];
+    }
+    return fisher_.data();
+  }
+
   const EncodeTask& task_;
   dim cols_, row_bytes_;
-  std::vector<float> values_, plain_, decoded_, factors_;
+  std::vector<float> values_, plain_, decoded_, factors_, fisher_;
 };
 
 }  // namespace
@@ -139,8 +153,8 @@ dim TensorEncoder::panel_rows(const EncodeTask& task) {
 dim TensorEncoder::working_bytes(const EncodeTask& task) {
   const dim cols = task.source.cols(),
             rows = task.source.by_rows() ? strip_rows(task) * num_threads() : panel_rows(task);
-  const dim copies = (task.source.dithered() ? 2 : 1);
-  return (copies * rows + num_threads()) * cols * dim(sizeof(float));
+  const dim copies = (task.source.dithered() ? 2 : 1), whole = task.source.turned() ? task.source.rows() : 0;
+  return (copies * rows + num_threads() + whole) * cols * dim(sizeof(float));
 }
 
 void TensorEncoder::store_outliers(const EncodeTask& task, dim rows) {

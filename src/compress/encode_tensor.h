@@ -1,5 +1,6 @@
 // One tensor's way from the source to encoded rows, a panel of rows at a time.
 #pragma once
+#include "compress/calibrate/fisher.h"
 #include "compress/source_rows.h"
 #include "core/buffer.h"
 
@@ -15,10 +16,11 @@ struct EncodeTask {
   const Format& format;
   const Method& method;  // for quantized formats; dense ones are only rounded
   const Options& options;
-  const float* importance = nullptr;    // (cols) or null
-  const LayerState* state = nullptr;    // what the method made of the inputs, or null
-  OutlierShape outliers = {};           // that the method keeps apart
-  const std::byte* finished = nullptr;  // all rows, encoded already (compress/reconstruct), or null
+  const float* importance = nullptr;       // (cols) or null
+  const LayerState* state = nullptr;       // what the method made of the inputs, or null
+  OutlierShape outliers = {};              // that the method keeps apart
+  const FisherDiagonal* fisher = nullptr;  // where the method wants it of this tensor
+  const std::byte* finished = nullptr;     // all rows, encoded already (compress/reconstruct), or null
 };
 
 // Holds the buffers; one for a whole run.

@@ -41,6 +41,7 @@ struct LayerTask {
   dim outliers = 0;
   std::int32_t* outlier_columns = nullptr;
   float* outlier_values = nullptr;
+  const float* fisher = nullptr;  // (rows, cols) squared gradients of each value, up to a factor, or null
 };
 
 // A matrix as a whole; of several that read the same input, for methods that scale its columns.
@@ -103,6 +104,11 @@ struct Method {
   std::unique_ptr<LayerState> (*prepare_matrix)(const ScaledMatrix& matrix, const Options& options) = nullptr;
   // How many values of a row of a linear layer are kept apart in float16; null: none.
   OutlierShape (*outliers)(const Format& format, dim cols, const Options& options) = nullptr;
+  // Whether LayerTask::fisher is wanted; null: no. It is measured on a calibration text.
+  bool (*fisher)(const Options& options) = nullptr;
+  // The matrix is stored between random rotations of this seed (ops/turn.h): `prepare` and `layer` see it, and its
+  // inputs' moments, turned. Null: as it is.
+  std::uint64_t (*turn)(const Options& options) = nullptr;
   // Called for different rows at the same time; what it does to a row must not depend on the others.
   void (*layer)(const LayerTask& task, const Options& options) = nullptr;
   // Before a block is rounded, for each input that some of its matrices read: positive factors for their columns, by

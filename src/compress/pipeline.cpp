@@ -37,10 +37,10 @@ dim staged_bytes(std::filesystem::path target) {
   return bytes;
 }
 
-void check_room(const Prepared& p, const std::filesystem::path& target, const RunLimits& limits) {
+void check_room(const Model& model, const Prepared& p, const std::filesystem::path& target, const RunLimits& limits) {
   dim needed = p.preflight.output_bytes + kDiskSlackBytes;
   for (const SideFile& file : p.plan.side_files) needed += dim(file.text.size());
-  if (p.calibration) needed += scratch_bytes(p);
+  if (p.calibration) needed += scratch_bytes(p) + FisherDiagonal::scratch_bytes(model, p.fisher);
   const dim room = p.preflight.disk_free_bytes + staged_bytes(target);
   if (needed > room)
     throw Error(Blame::environment, target.string(),
@@ -78,9 +78,9 @@ dim values_of(const Prepared& prepared) {
   return values;
 }
 
-std::vector<TensorOutcome> write_tensors(const Model& model, const Recipe& recipe, const Prepared& prepared,
-                                         Stage& stage, Calibrator* calibrator, Progress& progress) {
-  const std::vector<Written> written = TensorWriter(model, recipe, prepared, stage, calibrator, progress).write_all();
+std::vector<TensorOutcome> write_tensors(const WriterCall& call) {
+  const Prepared& prepared = call.prepared;
+  const std::vector<Written> written = TensorWriter(call).write_all();
   std::vector<TensorOutcome> outcomes;
   for (std::size_t i = 0; i < written.size(); ++i) {
     outcomes.push_back(outcome_of(prepared.plan_for(prepared.plan.tensors[i]), written[i].sums));
@@ -134,7 +134,7 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
   const std::optional<Model> turned = turned_model(source, recipe);
   const Model& model = turned ? *turned : source;
   Prepared prepared = prepare(model, recipe, container, target, progress);
-  check_room(prepared, target, limits);
+  check_room(model, prepared, target, limits);
   Outcome outcome;
   SourceHash source_hash(model);
 
@@ -144,15 +144,21 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
               {.resume = limits.resume, .overwrite = limits.overwrite});
   add_files(plan, stage);
   std::optional<Calibrator> calibrator;
+  std::optional<FisherDiagonal> fisher;
   if (prepared.calibration) {
     progress.begin("calibration text", 1);
-    calibrator.emplace(model, calibration_tokens(model, *prepared.calibration),
-                       calibrator_options(prepared, recipe, limits, target));
+    CalibrationTokens tokens = calibration_tokens(model, *prepared.calibration);
+    if (!prepared.fisher.empty()) {
+      progress.begin("gradients", dim(tokens.sequences.size()));
+      fisher.emplace(model, prepared.fisher, stage).measure(tokens, progress);
+    }
+    calibrator.emplace(model, std::move(tokens), calibrator_options(prepared, recipe, limits, target));
     outcome.calibration_tokens = calibrator->tokens();
     for (const std::string& note : calibrator->notes()) prepared.preflight.notes.push_back(note);
   }
   progress.begin("compress", values_of(prepared));
-  outcome.tensors = write_tensors(model, recipe, prepared, stage, calibrator ? &*calibrator : nullptr, progress);
+  outcome.tensors = write_tensors(
+      {model, recipe, prepared, stage, calibrator ? &*calibrator : nullptr, fisher ? &*fisher : nullptr, progress});
   for (const std::size_t i : prepared.in_head) outcome.tensors.push_back(outcome_of(prepared.preflight.tensors[i], {}));
   progress.begin("verify", 1);
   finish(stage, model, prepared, outcome);

@@ -8,6 +8,7 @@
 #include "compress/prepare.h"
 #include "compress/reconstruct/finish_block.h"
 #include "compress/target_profile.h"
+#include "compress/turned.h"
 #include "core/error.h"
 #include "io/stage.h"
 #include "ops/linear.h"
@@ -86,7 +87,8 @@ double seconds_of_a_product() {
 }
 
 // Running the blocks once as they are and once compressed, and the second moments of what they read.
-double calibration_seconds(const Model& model, const CalibrationChoice& choice, const Recipe& recipe) {
+double calibration_seconds(const Model& model, const Prepared& p, const Recipe& recipe) {
+  const CalibrationChoice& choice = *p.calibration;
   double products = 0, moments = 0;
   for (const ModelTensor& t : model.tensors()) {
     if (!is_linear(t.role) || t.vector || t.part != Part::weight) continue;
@@ -94,7 +96,8 @@ double calibration_seconds(const Model& model, const CalibrationChoice& choice, 
     if (t.role == shared_input(t.role)) moments += 0.5 * double(t.weight.cols) * double(t.weight.cols);
   }
   const double passes = (recipe.compressed_prefix ? 2 : 1) + (recipe.true_sequential ? 3 : 0);
-  const double all = passes * products + (needs_moments(recipe) ? moments : 0);
+  const double fisher_passes = p.fisher.empty() ? 0 : 4;  // forward, again with a tape, and back to inputs and weights
+  const double all = (passes + fisher_passes) * products + (needs_moments(recipe) ? moments : 0);
   return all * double(choice.samples * choice.length) * seconds_of_a_product();
 }
 
@@ -112,11 +115,12 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
     const SourceRows source(model, *path.largest, recipe.dither, p.adapter_or_null());
     seconds += trial(task_for(source, *path.largest, p)) * double(path.all_values);
   }
-  p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, *p.calibration, recipe) : 0);
+  p.preflight.seconds = seconds + (p.calibration ? calibration_seconds(model, p, recipe) : 0);
   if (p.calibration)
     p.preflight.peak_ram_bytes +=
         Calibrator::working_bytes(model, *p.calibration, calibrator_options(p, recipe, {}, {})) +
-        finishing_bytes(model, p);
+        finishing_bytes(model, p) +
+        (p.fisher.empty() ? 0 : FisherDiagonal::working_bytes(model, p.fisher, p.calibration->length));
 }
 
 // Noise that would touch nothing is a mistake of the caller.
@@ -178,7 +182,8 @@ void note_rotation(const Recipe& recipe, Prepared& p) {
 ActSpec activations_for(const Model& model, const Recipe& recipe, Container container, Prepared& p) {
   if (recipe.activations) return *recipe.activations;
   const ActSpec& own = model.run_time().activations;
-  const bool place = container == Container::hf || (container == Container::gguf && !own.plan().fixed);
+  const bool some = container == Container::hf || container == Container::gguf || container == Container::pith;
+  const bool place = own.plan().fixed ? container == Container::hf : some;
   if (!own.plan().on() || place) return own;
   p.preflight.notes.push_back("activations " + own.text() + " of the source: the container has no place for them");
   return ActSpec();
@@ -230,6 +235,23 @@ std::vector<OutlierShape> choose_outliers(const Model& model, Prepared& p) {
   return out;
 }
 
+// Of which matrices the steps want the Fisher information.
+std::vector<std::size_t> fisher_tensors(const Model& model, Prepared& p) {
+  std::vector<std::size_t> out;
+  for (const ExportTensor& t : p.plan.tensors) {
+    const ModelTensor& tensor = model.tensors()[t.source];
+    if (is_dense(*t.format) || t.transpose) continue;
+    const MethodStep& step = p.rounder_of(tensor);
+    if (!step.method->fisher || !step.method->fisher(step.options)) continue;
+    if (FisherDiagonal::has_gradient(tensor)) out.push_back(t.source);
+  }
+  if (!out.empty() && model.config().experts > 0) {
+    p.preflight.notes.push_back("mixtures of experts have no gradients here: values weigh as their inputs do");
+    out.clear();
+  }
+  return out;
+}
+
 }  // namespace
 
 const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
@@ -259,6 +281,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
                  Progress& progress) {
   if (recipe.true_sequential && !recipe.compressed_prefix)
     throw input_error("true_sequential", "expected blocks to be calibrated on the compressed blocks before them, too");
+  check_turned_source(model, recipe);
   Prepared p;
   take_steps(recipe, p);
   if (recipe.max_bytes) check_no_outliers(p);
@@ -283,10 +306,11 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     p.plan_of[plans[i].source] = i;
   }
   p.plan = plan_export(model, container, format_of, target.filename().string(), kShardBytes, choose_outliers(model, p),
-                       run_time);
+                       run_time, choose_turns(model, p));
   if (recipe.target) check_target(*recipe.target, container, plans);
   order_for_calibration(model, recipe, p);
   join_plans(model, p);
+  p.fisher = fisher_tensors(model, p);
   if (!p.scalers.empty())
     for (std::string& note : notes_on_scales(model, p)) p.preflight.notes.push_back(std::move(note));
   p.preflight.output_bytes = p.plan.total_bytes();

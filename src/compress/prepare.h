@@ -26,6 +26,7 @@ struct Prepared {
   std::vector<std::size_t> plan_of;  // by Model::tensors() index: into preflight.tensors; kNone: left out
   std::vector<std::size_t> in_head;  // into preflight.tensors: written with a file's head already, exactly
   static constexpr std::size_t kNone = std::size_t(-1);
+  std::vector<std::size_t> fisher;  // into Model::tensors(): of which methods want the Fisher information
   const LoraAdapter* adapter_or_null() const { return adapter ? &*adapter : nullptr; }
   const MethodStep& rounder_of(const ModelTensor& t) const;
   const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }

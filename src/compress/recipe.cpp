@@ -136,8 +136,10 @@ std::string steps_text(const Recipe& recipe) {
 }
 
 bool needs_text(const Recipe& recipe) {
-  return std::any_of(recipe.steps.begin(), recipe.steps.end(),
-                     [](const Step& s) { return method_or_throw(s.method).needs != Needs::nothing; });
+  return std::any_of(recipe.steps.begin(), recipe.steps.end(), [](const Step& s) {
+    const Method& m = method_or_throw(s.method);
+    return m.needs != Needs::nothing || (m.fisher && m.fisher(Options(m.name, m.options, s.options)));
+  });
 }
 
 bool needs_moments(const Recipe& recipe) {

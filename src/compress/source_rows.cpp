@@ -29,7 +29,7 @@ SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither
 
 bool SourceRows::exact() const {
   return moves_exactly(*in_.weight.format, *out_.format, in_.weight.cols) && out_.add == 0 && !out_.transpose &&
-         !in_.outliers && out_.outliers.per_row == 0 && !dithered_ && !adapter_ && !scales_;
+         !turned() && !in_.outliers && out_.outliers.per_row == 0 && !dithered_ && !adapter_ && !scales_;
 }
 
 void SourceRows::decode(dim row, bool dither, float* values) const {
@@ -70,9 +70,34 @@ void SourceRows::load_transposed(dim begin, dim end, bool dither, float* values)
   });
 }
 
+// Rows, then columns.
+const float* SourceRows::all_turned() const {
+  std::call_once(turn_once_, [&] {
+    const dim n = rows(), width = cols();
+    turned_.resize(std::size_t(n * width));
+    float* values = turned_.data();
+    parallel_for(
+        n, [&](dim r) { decode(source_row(r), dithered_, values + r * width); }, rows_for_a_thread(width));
+    const std::string fault = first_not_finite(values, n, width, 0);
+    if (!fault.empty()) return;  // as it is, for `load` to name it
+    out_.turn->turn_inputs(values, n, values);
+    if (!out_.turn->outputs()) return;
+    parallel_ranges(width, 8, [&](dim begin, dim end) {
+      std::vector<double> column(static_cast<std::size_t>(n));
+      for (dim c = begin; c < end; ++c) {
+        for (dim r = 0; r < n; ++r) column[std::size_t(r)] = double(values[r * width + c]);
+        out_.turn->output().apply(column.data());
+        for (dim r = 0; r < n; ++r) values[r * width + c] = float(column[std::size_t(r)]);
+      }
+    });
+  });
+  return turned_.data();
+}
+
 void SourceRows::load_rows(dim begin, dim end, bool dither, float* values) const {
   PITH_CHECK(0 <= begin && begin <= end && end <= rows());
   if (out_.transpose) return load_transposed(begin, end, dither, values);
+  if (turned()) return void(std::copy_n(all_turned() + begin * cols(), (end - begin) * cols(), values));
   parallel_for(
       end - begin, [&](dim i) { decode(source_row(begin + i), dither, values + i * cols()); },
       rows_for_a_thread(cols()));

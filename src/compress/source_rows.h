@@ -1,5 +1,7 @@
 // A tensor's values on their way out, as rows of the target in f32.
 #pragma once
+#include <mutex>
+
 #include "compress/fold/scales.h"
 #include "compress/pipeline.h"
 #include "model/exchange/lora.h"
@@ -17,11 +19,14 @@ class SourceRows {
   dim cols() const { return out_.transpose ? in_.weight.rows : in_.weight.cols; }
   const ModelTensor& tensor() const { return in_; }
   bool dithered() const { return dithered_; }
-  bool scaled() const { return scales_ != nullptr; }
+  dim source_row(dim row) const { return out_.rows_from.empty() ? row : out_.rows_from[std::size_t(row)]; }
+  std::size_t source_index() const { return out_.source; }  // into Model::tensors()
+  bool turned() const { return out_.turn && !in_.turn; }    // on the way
+  bool scaled() const { return scales_ && !turned(); }      // unscaling takes rows back
   // What takes the values of a target row back to the source's, (cols); 1 where nothing is scaled.
   void unscaling(dim row, float* factors) const;
-  // A few target rows cost little to load. Not so where the tensor is transposed.
-  bool by_rows() const { return !out_.transpose; }
+  // A few target rows cost little to load. Not so where the tensor is transposed or turned.
+  bool by_rows() const { return !out_.transpose && !turned(); }
   // The source's codes go into the target without being decoded: it has the same format, or the same grid (the rows
   // perhaps in another order).
   bool exact() const;
@@ -38,7 +43,7 @@ class SourceRows {
   void release(dim begin, dim end) const;
 
  private:
-  dim source_row(dim row) const { return out_.rows_from.empty() ? row : out_.rows_from[std::size_t(row)]; }
+  const float* all_turned() const;
   void load_row(dim row, bool dither, float* values) const;
   void load_transposed(dim begin, dim end, bool dither, float* values) const;
   void load_rows(dim begin, dim end, bool dither, float* values) const;
@@ -53,6 +58,8 @@ class SourceRows {
   bool dithered_;
   std::uint64_t seed_;
   dim source_row_bytes_;
+  mutable std::once_flag turn_once_;
+  mutable std::vector<float> turned_;  // all rows, once they were asked for
 };
 
 // So many rows that decoding or comparing them outweighs waking a thread by far.

@@ -4,6 +4,7 @@
 
 #include "compress/fold/scale_block.h"
 #include "compress/policy.h"
+#include "compress/turned.h"
 #include "core/error.h"
 
 namespace pith {
@@ -64,13 +65,18 @@ dim scratch_bytes(const Prepared& p) {
   return bytes;
 }
 
-TensorWriter::TensorWriter(const Model& model, const Recipe& recipe, const Prepared& prepared, Stage& stage,
-                           Calibrator* calibrator, Progress& progress)
-    : model_(model), recipe_(recipe), prepared_(prepared), stage_(stage), calibrator_(calibrator), progress_(progress) {
+TensorWriter::TensorWriter(const WriterCall& call)
+    : model_(call.model),
+      recipe_(call.recipe),
+      prepared_(call.prepared),
+      stage_(call.stage),
+      calibrator_(call.calibrator),
+      fisher_(call.fisher),
+      progress_(call.progress) {
   dim at = 0;
-  for (const ExportTensor& t : prepared.plan.tensors) {
+  for (const ExportTensor& t : prepared_.plan.tensors) {
     scratch_at_.push_back(at);
-    if (prepared.plan_for(t).layer >= 0) at += kept_bytes(prepared, t).total();
+    if (prepared_.plan_for(t).layer >= 0) at += kept_bytes(prepared_, t).total();
   }
   if (calibrator_) stage_.add_scratch(kScratch, at);
 }
@@ -204,7 +210,8 @@ EncodeTask TensorWriter::task_of(const ExportTensor& t, const SourceRows& source
           .options = step.options,
           .importance = importance_of(t),
           .state = own ? own : state_of(t),
-          .outliers = t.outliers};
+          .outliers = t.outliers,
+          .fisher = fisher_ && fisher_->has(t.source) ? fisher_ : nullptr};
 }
 
 void TensorWriter::leave(dim layer) {
@@ -219,7 +226,9 @@ const LayerState* TensorWriter::state_of(const ExportTensor& t) {
   const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
   if (!stats) return nullptr;
   auto& state = states_[{stats, t.format, &step}];
-  if (!state) state = step.method->prepare(*stats, *t.format, step.options);
+  if (!state)
+    state = t.turn ? step.method->prepare(turned_stats(*stats, *t.turn), *t.format, step.options)
+                   : step.method->prepare(*stats, *t.format, step.options);
   return state.get();
 }
 
@@ -243,6 +252,7 @@ const float* TensorWriter::as_scaled(const float* given, const TensorScales* sca
 }
 
 const float* TensorWriter::importance_of(const ExportTensor& t) {
+  if (t.turn) return nullptr;  // no input of the turned matrix is one of the model's
   if (const float* given = prepared_.importance.find(t.source)) return as_scaled(given, scales_of(t));
   const InputStats* stats =
       calibrator_ && !is_dense(*t.format) ? calibrator_->find(model_.tensors()[t.source]) : nullptr;

@@ -25,11 +25,20 @@ struct Written {
 // What the run keeps for a resumed one: the encoded rows of all blocks, in the plan's order.
 dim scratch_bytes(const Prepared& prepared);
 
+// All borrowed.
+struct WriterCall {
+  const Model& model;
+  const Recipe& recipe;
+  const Prepared& prepared;
+  Stage& stage;
+  Calibrator* calibrator;        // null for methods that see no data
+  const FisherDiagonal* fisher;  // measured, or null
+  Progress& progress;
+};
+
 class TensorWriter {
  public:
-  // calibrator: null for methods that see no data.
-  TensorWriter(const Model& model, const Recipe& recipe, const Prepared& prepared, Stage& stage, Calibrator* calibrator,
-               Progress& progress);
+  explicit TensorWriter(const WriterCall& call);
   std::vector<Written> write_all();  // one entry per tensor of the plan
 
  private:
@@ -67,6 +76,7 @@ class TensorWriter {
   const Prepared& prepared_;
   Stage& stage_;
   Calibrator* calibrator_;
+  const FisherDiagonal* fisher_;
   Progress& progress_;
   TensorEncoder encoder_;
   Buffer encoded_;

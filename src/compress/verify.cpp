@@ -67,6 +67,8 @@ void check_tensor(const ModelTensor* t, const ModelTensor& from, const ExportTen
       (found.whole_columns != planned.outliers.whole_columns && w.rows > 1))
     throw unlike_plan(t->name, fmt::format("{} outliers a row", planned.outliers.per_row),
                       fmt::format("{}", found.per_row));
+  if ((t->turn != nullptr) != (planned.turn != nullptr))
+    throw unlike_plan(t->name, planned.turn ? "a turned matrix" : "a matrix as it is", "the other");
   check_rows(*t);
 }
 

@@ -53,9 +53,11 @@ struct Format {
   float (*put)(const Format&, std::byte* block, dim n, dim j, float value);
   dim joint = 1;  // neighbouring values that share a code
   // Where codes are shared: stores the codes nearest to `group` values from element j on (a multiple of group) on the
-  // scales that `fit` found, by the sum of weights * error^2. Null for all others.
+  // scales that `fit` found, by the sum of weights * error^2, and fills `decoded`. A last group may be short. Null for
+  // all others.
   dim group = 1;
-  void (*put_group)(const Format&, std::byte* block, dim n, dim j, const float* values, const float* weights) = nullptr;
+  void (*put_group)(const Format&, std::byte* block, dim n, dim j, const float* values, const float* weights,
+                    float* decoded) = nullptr;
   // How a block comes apart into codes and scales; null where it does not, and for the grids of formats/grid.h.
   const CodeUnits* units = nullptr;
 };

@@ -54,17 +54,28 @@ Rotation::Rotation(dim n, std::uint64_t seed) : n_(n), block_(n & -n), k_(n / bl
   mix_ = k_ > 1 ? random_orthogonal(k_, rng) : std::vector<double>{1};
 }
 
-void Rotation::apply(double* x) const {
-  for (dim i = 0; i < n_; ++i) x[i] *= signs_[std::size_t(i)];
-  hadamard_blocks(x, n_);
+// Blocks by O, or by its transpose.
+void Rotation::mix(double* x, bool back) const {
   if (k_ == 1) return;
   std::vector<double> mixed(static_cast<std::size_t>(n_));
   for (dim from = 0; from < k_; ++from)
     for (dim to = 0; to < k_; ++to) {
-      const double factor = mix_[std::size_t(from * k_ + to)];
+      const double factor = mix_[std::size_t(back ? to * k_ + from : from * k_ + to)];
       for (dim i = 0; i < block_; ++i) mixed[std::size_t(to * block_ + i)] += x[from * block_ + i] * factor;
     }
   for (dim i = 0; i < n_; ++i) x[i] = mixed[std::size_t(i)];
+}
+
+void Rotation::apply(double* x) const {
+  for (dim i = 0; i < n_; ++i) x[i] *= signs_[std::size_t(i)];
+  hadamard_blocks(x, n_);
+  mix(x, false);
+}
+
+void Rotation::undo(double* x) const {
+  mix(x, true);
+  hadamard_blocks(x, n_);
+  for (dim i = 0; i < n_; ++i) x[i] *= signs_[std::size_t(i)];
 }
 
 }  // namespace pith

@@ -18,8 +18,10 @@ class Rotation {
   Rotation(dim n, std::uint64_t seed);
   dim size() const { return n_; }
   void apply(double* x) const;  // x (n) = x Q
+  void undo(double* x) const;   // x (n) = x Q^T
 
  private:
+  void mix(double* x, bool back) const;
   dim n_, block_, k_;
   std::vector<double> signs_;  // (n)
   std::vector<double> mix_;    // (k, k)

@@ -62,6 +62,25 @@ void SecondMoment::divide(const float* factors) {
   });
 }
 
+SecondMoment SecondMoment::turned(const Rotation& by) const {
+  std::vector<double> m(std::size_t(n_ * n_));
+  copy_to(m.data());
+  const auto turn_rows = [&] { parallel_for(n_, [&](dim i) { by.apply(m.data() + i * n_); }); };
+  turn_rows();  // M Q, whose transpose times Q is Q^T M Q, since M is symmetric
+  for (dim i = 0; i < n_; ++i)
+    for (dim j = 0; j < i; ++j) std::swap(m[std::size_t(i * n_ + j)], m[std::size_t(j * n_ + i)]);
+  turn_rows();
+  SecondMoment out(n_);
+  out.rows_ = rows_;
+  for (dim g = 0; g * kGroup < n_; ++g) {
+    double* sum = out.sum_.as<double>() + kGroup * kGroup * g * (g + 1) / 2;
+    const dim height = std::min(n_, (g + 1) * kGroup), width = height - g * kGroup;
+    for (dim i = 0; i < height; ++i)
+      for (dim j = 0; j < width; ++j) sum[i * kGroup + j] = m[std::size_t(i * n_ + g * kGroup + j)];
+  }
+  return out;
+}
+
 void SecondMoment::copy_to(double* out) const {
   parallel_for(
       n_,

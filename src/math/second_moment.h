@@ -1,6 +1,7 @@
 // X^T X of activations, gathered piece by piece.
 #pragma once
 #include "core/buffer.h"
+#include "math/rotation.h"
 
 namespace pith {
 
@@ -15,7 +16,8 @@ class SecondMoment {
   dim rows() const { return rows_; }                                              // so far
   double at(dim i, dim j) const { return i <= j ? *upper(i, j) : *upper(j, i); }  // of the sum
   void copy_to(double* out) const;                                                // both triangles
-  void divide(const float* factors);  // (n): as if each x had been divided by them
+  void divide(const float* factors);              // (n): as if each x had been divided by them
+  SecondMoment turned(const Rotation& by) const;  // as if each x had been x Q
   static dim bytes(dim n);
 
  private:

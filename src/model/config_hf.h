@@ -9,6 +9,8 @@
 namespace pith {
 
 inline constexpr std::string_view kConfigJson = "config.json";  // where faults are reported
+// Of models that no other program would run as they are meant; the family's stands at pith.model_type.
+inline constexpr std::string_view kOwnModelType = "pith";
 
 Config config_from_hf(const nlohmann::json& config, const Arch& arch);
 // Everything but token ids, dtype and biases, which the exporter knows.

@@ -223,9 +223,25 @@ static void give_outliers(Container container, const OutlierShape& shape, Outgoi
   out.tensor.outliers = shape;
 }
 
+// Rows that move on their way stay apart.
+static void give_turn(Container container, const ModelTensor& t, std::optional<std::uint64_t> seed, Outgoing& out) {
+  if (!t.turn && !seed) return;
+  if (container != Container::pith || is_dense_format(*out.format))
+    throw Error(Blame::input, printable(t.name),
+                fmt::format("expected a container that says how matrices are turned, got {}{}",
+                            container_name(container), is_dense_format(*out.format) ? " without codes" : ""),
+                t.turn ? "start from the original model" : "use --to pith");
+  const bool outputs = out.tensor.rows_from.empty() && Turn::can_turn(t.weight.rows);
+  if (t.turn)
+    out.tensor.turn = t.turn;
+  else if (Turn::can_turn(t.weight.cols) && !out.tensor.transpose)
+    out.tensor.turn = std::make_shared<Turn>(*seed, outputs, t.weight.rows, t.weight.cols);
+}
+
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
                                        std::span<const Format* const> format_of,
-                                       std::span<const OutlierShape> outliers_of) {
+                                       std::span<const OutlierShape> outliers_of,
+                                       std::span<const std::optional<std::uint64_t>> turn_of) {
   PITH_CHECK(format_of.size() == model.tensors().size());
   PITH_CHECK(outliers_of.empty() || outliers_of.size() == format_of.size());
   const Collector collector(model, container);
@@ -234,6 +250,7 @@ std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
     if (!format_of[i]) continue;
     Outgoing out = collector.take(i, format_of[i]);
     if (!outliers_of.empty()) give_outliers(container, outliers_of[i], out);
+    give_turn(container, model.tensors()[i], turn_of.empty() ? std::nullopt : turn_of[i], out);
     (out.literal.empty() ? sourced : literals).push_back(std::move(out));
   }
   if (container == Container::gguf && !model.is_gguf()) add_rope_factors(model, literals);
@@ -249,23 +266,35 @@ dim ExportPlan::total_bytes() const {
 
 static void check_activations(Container container, const ActSpec& activations) {
   if (!activations.plan().on()) return;
-  if (container != Container::hf && container != Container::gguf)
+  if (container != Container::hf && container != Container::gguf && container != Container::pith)
     throw Error(Blame::input, "activations",
                 fmt::format("expected f32 in {}, got {}", container_name(container), activations.text()),
-                "use --to hf or --to gguf");
-  if (container == Container::gguf && activations.plan().fixed)
-    throw Error(Blame::input, "activations", "expected a scale for each token in GGUF, got static scales",
+                "use --to hf, --to gguf or --to pith");
+  if (container != Container::hf && activations.plan().fixed)
+    throw Error(Blame::input, "activations",
+                fmt::format("expected a scale for each token in {}, got static scales", container_name(container)),
                 "use --to hf");
+}
+
+// Other programs would run such a model without turning anything, and say nothing.
+static void check_rotation(Container container, const Config& config) {
+  if (config.rotated_down && container != Container::pith)
+    throw Error(Blame::input, "rotation",
+                fmt::format("expected a container that pith alone reads, since inputs of down-projections are turned "
+                            "while the model runs, got {}",
+                            container_name(container)),
+                "use --to pith, or --set down=false");
 }
 
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of,
-                       const RunTime& run_time) {
+                       const RunTime& run_time, std::span<const std::optional<std::uint64_t>> turn_of) {
   check_activations(container, run_time.activations);
+  check_rotation(container, model.config());
   ExportPlan plan;
   plan.run_time = run_time;
   plan.container = container;
-  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of);
+  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of, turn_of);
   if (container == Container::gguf)
     plan_gguf(model, tensors, target_name, plan);
   else

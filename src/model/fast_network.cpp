@@ -51,7 +51,7 @@ void FastNetwork::list(Linear& linear) {
   const ActPlan* act = network_.act ? network_.act : linear.act;
   Stored& s = stored_.emplace_back(Stored{e, panel_weight_of(*linear.weight), {}, bytes_});
   dim bytes = e->rows * row_bytes(*e->format, e->cols);
-  if (s.panels.shape.bits > 0 && !(act && act->on())) {
+  if (s.panels.shape.bits > 0 && !linear.turn && !(act && act->on())) {
     bytes = panel_weight_bytes(s.panels);
     panel_bytes_ += bytes;
     linear.panels = &s.panels;

@@ -33,9 +33,8 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
   } else {
     float* k = reserve(k_, n * kv_width_);
     float* v = reserve(v_, n * kv_width_);
-    const Product products[] = {{&b.k, Role::attn_k, normed, n, k},
-                                {&b.v, Role::attn_v, normed, n, v},
-                                {&b.q, Role::attn_q, normed, n, q}};
+    const Product products[] = {
+        {&b.k, Role::attn_k, normed, n, k}, {&b.v, Role::attn_v, normed, n, v}, {&b.q, Role::attn_q, normed, n, q}};
     multiply(std::span(products, drops ? 2 : 3), l, pass.observer);
     store_heads(pass, l, k, v, kv_width_);
   }

@@ -41,8 +41,9 @@ Layers::Layers(const Network& network)
       max_rows_(rows_that_fit(config_)) {}
 
 dim Layers::workspace_bytes() const {
-  dim sum = linear_.size_bytes() + panel_.size_bytes() + attention_.size_bytes() + kv_attention_.size_bytes() + rope_.size_bytes() +
-            sliding_rope_.size_bytes() + every_rope_.size_bytes() + every_sliding_rope_.size_bytes();
+  dim sum = linear_.size_bytes() + panel_.size_bytes() + attention_.size_bytes() + kv_attention_.size_bytes() +
+            rope_.size_bytes() + sliding_rope_.size_bytes() + every_rope_.size_bytes() +
+            every_sliding_rope_.size_bytes();
   for (const Buffer* b : {&x_, &normed_, &normed_ffn_, &q_, &k_, &v_, &attended_, &branch_, &gate_, &up_, &active_,
                           &heads_, &routed_, &picked_, &expert_out_, &kv_block_})
     sum += b->size_bytes();
@@ -63,10 +64,10 @@ void Layers::multiply(std::span<const Product> products, dim layer, LinearObserv
     if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
     const ActPlan* act = net_.act && is_linear(p.role) ? net_.act : p.linear->act;
     const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
-    if (p.linear->panels && !(act && act->on()))
+    if (p.linear->panels && !p.linear->turn && !(act && act->on()))
       panel_products_.push_back({p.linear->panels, p.linear->bias, p.y, stride, p.add});
     else
-      linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale}, linear_);
+      linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn}, linear_);
   }
   const Product& first = products[0];
   if (!panel_products_.empty())

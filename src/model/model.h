@@ -18,6 +18,7 @@
 #include "model/roles.h"
 #include "model/run_time.h"
 #include "ops/panel_weight.h"
+#include "ops/turn.h"
 
 namespace pith {
 
@@ -31,21 +32,23 @@ struct ModelTensor {
   dim layer = -1;   // -1: outside the blocks
   dim expert = -1;  // one expert's slice of a stacked tensor
   Encoded weight;
-  std::optional<Sparse> outliers;  // to be added to `weight`
-  bool vector = false;             // stored with at most one dimension
+  std::optional<Sparse> outliers;    // to be added to `weight`
+  std::shared_ptr<const Turn> turn;  // `weight` is the matrix between these rotations; null: it is the matrix
+  bool vector = false;               // stored with at most one dimension
   std::vector<dim> shape;  // as stored, slowest dimension first; weight has the product of all but the last as rows
 };
 
-// Row `row` of a tensor, (cols), outliers added.
+// Row `row` of a tensor, (cols), outliers added; of a turned one as it is stored.
 void decode_row(const ModelTensor& t, dim row, float* out);
 dim bytes_of(const ModelTensor& t);  // outliers included
 
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {
   const Weight* weight = nullptr;
-  const float* bias = nullptr;   // (rows)
-  const ActPlan* act = nullptr;  // how its input is rounded; null: not at all
-  float act_scale = 0;           // where the plan has it fixed
+  const float* bias = nullptr;          // (rows)
+  const ActPlan* act = nullptr;         // how its input is rounded; null: not at all
+  float act_scale = 0;                  // where the plan has it fixed
+  const Turn* turn = nullptr;           // as ModelTensor::turn
   const PanelWeight* panels = nullptr;  // the weight as fast products read it; null: products in f32
 };
 

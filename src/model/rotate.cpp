@@ -29,6 +29,8 @@ void check_basis(const Model& model) {
   if (model.config().rotated_down) refuse("one that is rotated already");
   for (const ModelTensor& t : model.tensors())
     if (t.outliers) refuse("outliers apart");
+  for (const ModelTensor& t : model.tensors())
+    if (t.turn) refuse("matrices that are turned each");
   for (dim l = 0; l < model.config().layers; ++l) {
     const Block& b = model.blocks()[std::size_t(l)];
     if (b.attn_post_norm.weight || b.ffn_post_norm.weight) refuse("norms after a branch");

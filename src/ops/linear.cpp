@@ -1,5 +1,7 @@
 #include "ops/linear.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/half.h"
 #include "formats/format.h"
@@ -175,11 +177,38 @@ void plain_linear(const LinearCall& call, LinearWorkspace& workspace) {
     many_rows(w, call, workspace);
 }
 
+// The product of turned inputs, turned back; the bias belongs to that.
+void turned_linear(const LinearCall& c, LinearWorkspace& ws) {
+  const dim rows = weight_rows(*c.weight), cols = weight_cols(*c.weight);
+  PITH_CHECK(c.turn->rows() == rows && c.turn->cols() == cols);
+  ws.turned.reserve(c.n * (rows + cols) * dim(sizeof(float)));
+  float *x = ws.turned.as<float>(), *y = x + c.n * cols;
+  c.turn->turn_inputs(c.x, c.n, x);
+  LinearCall inner = c;
+  inner.turn = nullptr;
+  inner.bias = nullptr;
+  inner.x = x;
+  inner.y = y;
+  inner.y_stride = rows;
+  inner.add = false;
+  linear(inner, ws);
+  c.turn->undo_outputs(y, c.n);
+  for (dim i = 0; i < c.n; ++i) {
+    float *from = y + i * rows, *to = c.y + i * c.y_stride;
+    if (c.bias) add(from, c.bias, rows);
+    if (c.add)
+      add(to, from, rows);
+    else
+      std::copy_n(from, rows, to);
+  }
+}
+
 }  // namespace
 
 void linear(const LinearCall& call, LinearWorkspace& workspace) {
   PITH_CHECK(call.weight && call.x && call.y);
   if (call.n == 0) return;
+  if (call.turn) return turned_linear(call, workspace);
   if (!call.act || !call.act->on()) return plain_linear(call, workspace);
   if (is_integer_product(call)) return integer_product(call, workspace);
   LinearCall rounded = call;

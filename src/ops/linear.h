@@ -6,6 +6,7 @@
 #include "core/weight.h"
 #include "formats/sparse.h"  // weight_rows, weight_cols
 #include "ops/act/act_codec.h"
+#include "ops/turn.h"
 
 namespace pith {
 
@@ -14,7 +15,10 @@ struct LinearWorkspace {
   Buffer packed;   // one panel, packed
   Buffer widened;  // per thread: 17 rows in f32
   Buffer inputs;   // x rounded
-  dim size_bytes() const { return packed.size_bytes() + widened.size_bytes() + inputs.size_bytes(); }
+  Buffer turned;   // x and y of a turned matrix
+  dim size_bytes() const {
+    return packed.size_bytes() + widened.size_bytes() + inputs.size_bytes() + turned.size_bytes();
+  }
 };
 
 struct LinearCall {
@@ -27,6 +31,7 @@ struct LinearCall {
   bool add = false;              // y += instead of y =
   const ActPlan* act = nullptr;  // how x is rounded; null: not at all
   float act_scale = 0;           // where the plan has it fixed
+  const Turn* turn = nullptr;    // `weight` stands for this matrix turned back; null: for itself
 };
 void linear(const LinearCall& call, LinearWorkspace& workspace);
 

@@ -87,6 +87,20 @@ void weight_gradient(const LinearBackwardCall& c, const Operand& dy, const Opera
   });
 }
 
+// The square of an outer product is the outer product of squares.
+void weight_squares(const LinearBackwardCall& c, dim rows, dim cols, LinearBackwardWorkspace& ws) {
+  const dim n = c.n * rows, m = c.n * cols;
+  ws.squared.reserve((n + m) * dim(sizeof(float)));
+  auto* values = ws.squared.as<float>();
+  parallel_ranges(n + m, grain_of(1), [&](dim begin, dim end) {
+    for (dim i = begin; i < end; ++i) {
+      const float v = i < n ? c.dy[i] : c.x[i - n];
+      values[i] = v * v;
+    }
+  });
+  weight_gradient(c, {DenseType::f32, values}, {DenseType::f32, values + n}, rows, cols);
+}
+
 void bias_gradient(const LinearBackwardCall& c, dim rows) {
   parallel_ranges(rows, std::max<dim>(16, grain_of(c.n)), [&](dim begin, dim end) {
     for (dim i = 0; i < c.n; ++i)
@@ -117,7 +131,10 @@ void linear_backward(const LinearBackwardCall& c, LinearBackwardWorkspace& ws) {
     else
       widened_input_gradient(c, dy, ws);
   }
-  if (c.dweight) weight_gradient(c, dy, x, rows, cols);
+  if (c.dweight && c.squares)
+    weight_squares(c, rows, cols, ws);
+  else if (c.dweight)
+    weight_gradient(c, dy, x, rows, cols);
   if (c.dbias) bias_gradient(c, rows);
 }
 

@@ -9,7 +9,8 @@ namespace pith {
 struct LinearBackwardWorkspace {
   Buffer weight;    // a panel widened to f32
   Buffer narrowed;  // operands in bf16
-  dim size_bytes() const { return weight.size_bytes() + narrowed.size_bytes(); }
+  Buffer squared;   // operands squared
+  dim size_bytes() const { return weight.size_bytes() + narrowed.size_bytes() + squared.size_bytes(); }
 };
 
 struct LinearBackwardCall {
@@ -21,6 +22,7 @@ struct LinearBackwardCall {
   bool add = false;
   float* dweight = nullptr;  // (rows, cols), added to; null: not wanted
   float* dbias = nullptr;    // (rows), added to; null: not wanted
+  bool squares = false;      // dweight gets, for each row of x, the square of its part dy^T x instead
 };
 void linear_backward(const LinearBackwardCall& call, LinearBackwardWorkspace& workspace);
 

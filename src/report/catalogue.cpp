@@ -43,8 +43,10 @@ Table option_table(const std::vector<OptionSpec>& options) {
   return table;
 }
 
+bool needs_data(const Method& m) { return m.needs != Needs::nothing || m.fisher; }
+
 std::string_view needs_of(const Method& m) {
-  return m.needs != Needs::nothing ? "a calibration text" : "nothing; takes importance where it is given";
+  return needs_data(m) ? "a calibration text" : "nothing; takes importance where it is given";
 }
 
 Json json_of(const OptionSpec& o) {
@@ -140,7 +142,7 @@ std::string methods_json() {
                        {"family", m->family},
                        {"summary", m->summary},
                        {"paper", m->paper},
-                       {"needs_calibration", m->needs != Needs::nothing},
+                       {"needs_calibration", needs_data(*m)},
                        {"scales", m->scale != nullptr},
                        {"works_on_blocks", m->block != nullptr},
                        {"rotates", m->rotate != nullptr},

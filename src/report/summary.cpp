@@ -17,6 +17,7 @@ void add(ModelSummary& summary, const ModelTensor& tensor) {
   std::string format(w.format ? w.format->name : "unknown");
   if (tensor.outliers)
     format += fmt::format(" + {} {}", tensor.outliers->values.cols, tensor.outliers->shared ? "columns" : "a row");
+  if (tensor.turn) format += " turned";
   const auto same = [&](const TensorGroup& g) {
     return g.role == tensor.role && g.part == tensor.part && g.rows == w.rows && g.cols == w.cols && g.format == format;
   };

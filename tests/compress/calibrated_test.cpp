@@ -9,7 +9,7 @@ namespace pith::test {
 
 namespace {
 
-constexpr const char* kMethods[] = {"gptq", "awq+gptq", "awq"};
+constexpr const char* kMethods[] = {"gptq", "awq+gptq", "awq", "squeezellm"};
 
 Recipe calibrated(std::string_view format, const char* method = "gptq") {
   Recipe recipe = recipe_for(format);
@@ -79,6 +79,9 @@ TEST(Calibrated, ResumedRunGivesTheSameBytes) {
   resume(temp.path, source, calibrated("int4_g32", "gptq"), "gptq");
   resume(temp.path, source, calibrated("q4_0", "owq"), "owq.gguf");
   resume(temp.path, source, calibrated("q4_0", "squeezellm"), "squeezellm.gguf");
+  Recipe fisher = calibrated("q4_0", "squeezellm");
+  fisher.steps[0].options = {"weights=fisher"};
+  resume(temp.path, source, fisher, "fisher.gguf");
   resume(temp.path, source, calibrated("q4_0", "awq"), "awq.gguf");
   Recipe tuned = calibrated("q4_0", "autoround");
   tuned.steps[0].options = {"iterations=6"};

@@ -1,5 +1,6 @@
 // Methods that see whole blocks: their grids, their roundings, and what they leave of a small model.
 #include <cmath>
+#include <cstdio>
 
 #include "compress/reconstruct/level_grid.h"
 #include "core/half.h"
@@ -149,8 +150,39 @@ TEST(Reconstruct, NoIterationsLeaveTheRounding) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {});
   run(source, reconstructing("rtn", "q4_k", {}), temp.path / "rtn.gguf");
-  run(source, reconstructing("autoround", "q4_k", {"iterations=0"}), temp.path / "none.gguf");
-  EXPECT_EQ(read_file(temp.path / "none.gguf"), read_file(temp.path / "rtn.gguf"));
+  for (const char* chain : {"autoround", "zeroquant", "norm_tweaking"}) {
+    run(source, reconstructing(chain, "q4_k", {"iterations=0"}), temp.path / "none.gguf",
+        {.max_ram_bytes = {}, .overwrite = true});
+    EXPECT_EQ(read_file(temp.path / "none.gguf"), read_file(temp.path / "rtn.gguf")) << chain;
+  }
+}
+
+// Codes stay, norms move, in GGUF and as bf16, and the distance that is learned on falls in each block.
+TEST(Reconstruct, NormTweakingMovesNormsAlone) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.dtype = "BF16"});
+  run(source, reconstructing("rtn", "q2_k", {}), temp.path / "rtn.gguf");
+  const Outcome outcome =
+      run(source, reconstructing("norm_tweaking", "q2_k", {"iterations=30", "rate=0.01"}), temp.path / "tweaked.gguf");
+  const GgufFile before(temp.path / "rtn.gguf"), after(temp.path / "tweaked.gguf");
+  EXPECT_EQ(gguf_values(before, "blk.0.attn_q.weight"), gguf_values(after, "blk.0.attn_q.weight"));
+  EXPECT_EQ(gguf_values(before, "blk.0.ffn_down.weight"), gguf_values(after, "blk.0.ffn_down.weight"));
+  EXPECT_EQ(gguf_values(before, "output_norm.weight"), gguf_values(after, "output_norm.weight"));
+  for (const char* norm : {"blk.0.attn_norm.weight", "blk.1.ffn_norm.weight"}) {
+    const auto a = gguf_values(before, norm), b = gguf_values(after, norm);
+    EXPECT_NE(a, b);
+    for (std::size_t c = 0; c < a.size(); ++c) EXPECT_NEAR(b[c], a[c], 0.31 * std::fabs(double(a[c])));  // 30 steps
+  }
+  int told = 0;
+  for (const TensorOutcome& t : outcome.tensors) {
+    double now = 0, was = 0;
+    const auto at = t.note.find("block's output");
+    if (at == t.note.npos) continue;
+    ASSERT_EQ(std::sscanf(t.note.c_str() + at, "block's output %lf apart, before %lf", &now, &was), 2) << t.note;
+    EXPECT_LT(now, was);
+    ++told;
+  }
+  EXPECT_EQ(told, 2);
 }
 
 // With the ranges fixed a code moves by one step at most, and some do.
@@ -196,12 +228,22 @@ TEST(Reconstruct, OutputsComeNearerToTheOriginal) {
     const Recipe rtn = reconstructing("rtn", format, {});
     run(source, rtn, temp.path / "rtn.gguf", {.max_ram_bytes = {}, .overwrite = true});
     const double plain = distance(source, temp.path / "rtn.gguf", rtn);
-    for (const char* chain : {"autoround", "rtn+omniquant"}) {
+    for (const char* chain : {"autoround", "rtn+omniquant", "zeroquant"}) {
       const Recipe recipe = reconstructing(chain, format, {"iterations=60", "batch=6"});
       run(source, recipe, temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
       EXPECT_LT(distance(source, temp.path / "out.gguf", recipe), plain) << chain << ' ' << format;
     }
   }
+}
+
+// What no even grid has can be distilled, too.
+TEST(Reconstruct, DistillsAnyFormat) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});
+  const Recipe rtn = reconstructing("rtn", "iq2_xs", {});
+  run(source, rtn, temp.path / "rtn.gguf");
+  run(source, reconstructing("zeroquant", "iq2_xs", {"iterations=30", "batch=6"}), temp.path / "out.gguf");
+  EXPECT_LT(distance(source, temp.path / "out.gguf", rtn), distance(source, temp.path / "rtn.gguf", rtn));
 }
 
 TEST(Reconstruct, SameFileForAnyNumberOfThreads) {
@@ -211,8 +253,8 @@ TEST(Reconstruct, SameFileForAnyNumberOfThreads) {
   std::vector<std::string> files;
   for (const int threads : {1, 3}) {
     set_num_threads(threads);
-    run(source, reconstructing("gptq+autoround+omniquant", "q3_k", {"iterations=4"}), temp.path / "out.gguf",
-        {.max_ram_bytes = {}, .overwrite = true});
+    run(source, reconstructing("gptq+autoround+omniquant+zeroquant+norm_tweaking", "q3_k", {"iterations=4"}),
+        temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
     files.push_back(read_file(temp.path / "out.gguf"));
   }
   set_num_threads(before);

@@ -82,4 +82,25 @@ TEST(SqueezeLlm, WeighsByTheInputs) {
             0.7 * damage(w, run("kmeans3_row", w, cols, x, {"outliers=0", "weights=equal"}), h, cols));
 }
 
+// The same by a weight for each value: their weighted error is smaller than with equal weights, whatever their unit.
+TEST(SqueezeLlm, WeighsByGradients) {
+  const dim rows = 6, cols = 512;
+  const Method& m = method_or_throw("squeezellm");
+  const Format& f = format_or_throw("kmeans3_row");
+  const auto w = normals(rows * cols, 9);
+  auto weights = normals(rows * cols, 10);
+  for (float& v : weights) v = v * v * v * v * 1e-20f;
+  const auto weighted_error = [&](const char* choice) {
+    std::vector<std::byte> bytes(std::size_t(rows * row_bytes(f, cols)));
+    LayerTask task{.source = w.data(), .rows = rows, .cols = cols, .format = &f, .out = bytes.data()};
+    task.fisher = weights.data();
+    m.layer(task, Options(m.name, m.options, {"outliers=0", choice}));
+    const auto got = decoded(f, bytes, rows, cols);
+    double sum = 0;
+    for (std::size_t i = 0; i < w.size(); ++i) sum += 1e20 * double(weights[i]) * std::pow(double(w[i]) - got[i], 2);
+    return sum;
+  };
+  EXPECT_LT(weighted_error("weights=fisher"), 0.9 * weighted_error("weights=equal"));
+}
+
 }  // namespace pith::test

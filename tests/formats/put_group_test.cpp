@@ -20,9 +20,12 @@ std::vector<const Format*> formats() {
   return out;
 }
 
+// Of a block; rows that are one block are this long.
+dim size_of(const Format& f) { return f.block ? f.block : 256; }
+
 std::vector<float> decoded(const Format& f, const std::vector<std::byte>& block) {
-  std::vector<float> out(std::size_t(f.block));
-  f.decode(f, block.data(), f.block, out.data());
+  std::vector<float> out(static_cast<std::size_t>(size_of(f)));
+  f.decode(f, block.data(), size_of(f), out.data());
   return out;
 }
 
@@ -39,15 +42,18 @@ TEST_P(PutGroup, FindsWhatTheBlockSearchFound) {
   const Format& f = *GetParam();
   Rng rng(1);
   for (int trial = 0; trial < 4; ++trial) {
-    std::vector<float> x(std::size_t(f.block)), w(x.size());
+    std::vector<float> x(std::size_t(size_of(f))), w(x.size());
     for (float& v : x) v = float(rng.normal());
     for (float& v : w) v = trial % 2 ? 1.0f : float(0.1 + rng.uniform());
-    std::vector<std::byte> block(std::size_t(f.block_bytes));
-    f.fit(f, x.data(), w.data(), f.block, {}, block.data());
+    std::vector<std::byte> block(std::size_t(row_bytes(f, size_of(f))));
+    f.fit(f, x.data(), w.data(), size_of(f), {}, block.data());
     const std::vector<float> before = decoded(f, block);
-    for (dim j = 0; j < f.block; j += f.group) f.put_group(f, block.data(), f.block, j, x.data() + j, w.data() + j);
+    std::vector<float> told(x.size());
+    for (dim j = 0; j < size_of(f); j += f.group)
+      f.put_group(f, block.data(), size_of(f), j, x.data() + j, w.data() + j, told.data() + j);
     const std::vector<float> after = decoded(f, block);
-    for (dim j = 0; j < f.block; j += f.group)
+    EXPECT_EQ(told, after);
+    for (dim j = 0; j < size_of(f); j += f.group)
       EXPECT_NEAR(distance(x.data() + j, after.data() + j, w.data() + j, f.group),
                   distance(x.data() + j, before.data() + j, w.data() + j, f.group), 1e-4)
           << j;
@@ -58,22 +64,23 @@ TEST_P(PutGroup, FindsWhatTheBlockSearchFound) {
 TEST_P(PutGroup, IsNearerThanAnyOtherCodes) {
   const Format& f = *GetParam();
   Rng rng(2);
-  std::vector<float> x(std::size_t(f.block)), w(x.size(), 1.0f);
+  std::vector<float> x(std::size_t(size_of(f))), w(x.size(), 1.0f);
   for (float& v : x) v = float(rng.normal());
-  std::vector<std::byte> block(std::size_t(f.block_bytes));
-  f.fit(f, x.data(), nullptr, f.block, {}, block.data());
+  std::vector<std::byte> block(std::size_t(row_bytes(f, size_of(f))));
+  f.fit(f, x.data(), nullptr, size_of(f), {}, block.data());
   for (int trial = 0; trial < 40; ++trial) {
-    const dim j = rng.below(f.block / f.group) * f.group;
+    const dim j = rng.below(size_of(f) / f.group) * f.group;
     float wanted[8], other[8];
     for (dim i = 0; i < f.group; ++i)
       wanted[i] = float(rng.normal()), other[i] = wanted[i] + 0.7f * float(rng.normal());
     std::vector<std::byte> near = block, far = block;
-    f.put_group(f, near.data(), f.block, j, wanted, w.data());
-    f.put_group(f, far.data(), f.block, j, other, w.data());
+    float told[8];
+    f.put_group(f, near.data(), size_of(f), j, wanted, w.data(), told);
+    f.put_group(f, far.data(), size_of(f), j, other, w.data(), told);
     const std::vector<float> a = decoded(f, near), b = decoded(f, far), before = decoded(f, block);
     EXPECT_LE(distance(wanted, a.data() + j, w.data(), f.group),
               distance(wanted, b.data() + j, w.data(), f.group) + 1e-6);
-    for (dim i = 0; i < f.block; ++i)
+    for (dim i = 0; i < size_of(f); ++i)
       if (i < j || i >= j + f.group) {
         ASSERT_EQ(a[std::size_t(i)], before[std::size_t(i)]) << i;
       }

@@ -39,6 +39,18 @@ TEST(Rotation, MixesAllElements) {
   }
 }
 
+TEST(Rotation, UndoTakesBack) {
+  for (const dim n : {dim(1), dim(16), dim(24), dim(576)}) {
+    const Rotation q(n, 5);
+    std::vector<double> x(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = double(i % 7) - 2.5;
+    const auto before = x;
+    q.apply(x.data());
+    q.undo(x.data());
+    for (std::size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], before[i], 1e-12) << n;  // roundings of values near 3
+  }
+}
+
 TEST(Rotation, TheSeedDecides) {
   EXPECT_EQ(matrix_of(Rotation(24, 3)), matrix_of(Rotation(24, 3)));
   EXPECT_NE(matrix_of(Rotation(24, 3)), matrix_of(Rotation(24, 4)));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/parallel.h"
@@ -37,6 +38,26 @@ TEST(SecondMoment, IsTheDefinition) {
         ASSERT_NEAR(m.at(i, j), expected, 2e-3) << n << ": " << i << ", " << j;  // f32 sums of 256 terms near 1
       }
   }
+}
+
+TEST(SecondMoment, TurnedIsThatOfTurnedRows) {
+  const dim n = 40, rows = 90;
+  Rng rng(9);
+  std::vector<float> x(std::size_t(rows * n)), turned(x.size());
+  for (float& v : x) v = float(rng.normal());
+  const Rotation q(n, 3);
+  for (dim r = 0; r < rows; ++r) {
+    std::vector<double> row(x.begin() + r * n, x.begin() + (r + 1) * n);
+    q.apply(row.data());
+    std::transform(row.begin(), row.end(), turned.begin() + r * n, [](double v) { return float(v); });
+  }
+  SecondMoment a(n), b(n);
+  a.add(x.data(), rows);
+  b.add(turned.data(), rows);
+  const SecondMoment got = a.turned(q);
+  EXPECT_EQ(got.rows(), rows);
+  for (dim i = 0; i < n; ++i)
+    for (dim j = 0; j < n; ++j) ASSERT_NEAR(got.at(i, j), b.at(i, j), 1e-3) << i << ' ' << j;  // sums of f32 near 90
 }
 
 TEST(SecondMoment, SameBitsForAnyNumberOfThreads) {

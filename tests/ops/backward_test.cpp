@@ -66,6 +66,23 @@ TEST_P(LinearBackward, EqualsDoublePrecision) {
   }
 }
 
+TEST_P(LinearBackward, SquaresAreThoseOfEachRowsPart) {
+  const auto [name, rows, cols, n] = GetParam();
+  const Weight weight = encoded(format_or_throw(name), normals(rows * cols, 1), rows, cols);
+  const auto x = normals(n * cols, 2), dy = normals(n * rows, 3);
+  std::vector<float> dw(std::size_t(rows * cols), 1.0f);
+  LinearBackwardWorkspace workspace;
+  linear_backward({.weight = &weight, .x = x.data(), .dy = dy.data(), .n = n, .dweight = dw.data(), .squares = true},
+                  workspace);
+  for (dim r = 0; r < rows; ++r)
+    for (dim c = 0; c < cols; ++c) {
+      double sum = 1;
+      for (dim i = 0; i < n; ++i)
+        sum += std::pow(double(dy[std::size_t(i * rows + r)]) * double(x[std::size_t(i * cols + c)]), 2);
+      ASSERT_NEAR(dw[std::size_t(r * cols + c)], sum, 2e-6 * sum) << r << ' ' << c;  // sums of f32
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, LinearBackward,
                          testing::Values(Case{"f32", 70, 33, 5}, Case{"f32", 200, 48, 300}, Case{"bf16", 96, 64, 150},
                                          Case{"f16", 40, 21, 9}, Case{"q4_0", 65, 96, 140}),

@@ -162,6 +162,7 @@ void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byt
       !find_linear(any, tensor.role, tensor.expert))
     return;
   Encoded& weight = compressed(t);
+  taken_turns_[t.source] = t.turn;
   const dim bytes = row_bytes(*t.format, weight.cols);
   put_rows(t, begin, bytes, rows, weight.owned.data());
 }
@@ -201,6 +202,7 @@ Block& Calibrator::put_taken(dim layer) {
     PITH_CHECK(t.layer == layer);
     Linear& linear = *find_linear(block, t.role, t.expert);
     linear.weight = &weight;
+    linear.turn = taken_turns_[source].get();
     const bool rounded = is_linear(t.role) && !is_dense(format_of(weight));
     linear.act = rounded && options_.activations.plan().on() ? &options_.activations.plan() : nullptr;
     if (linear.act && linear.act->fixed) linear.act_scale = taken_act_scales_.at(source);
@@ -236,6 +238,7 @@ void Calibrator::forget_taken(dim layer) {
   taken_.clear();
   taken_vectors_.clear();
   taken_act_scales_.clear();
+  taken_turns_.clear();
 }
 
 void Calibrator::advance(dim layer, Progress& progress) {

@@ -81,6 +81,7 @@ class Calibrator {
   std::map<std::size_t, Weight> taken_;  // by Model::tensors() index
   std::map<std::size_t, std::vector<float>> taken_vectors_;
   std::map<std::size_t, float> taken_act_scales_;
+  std::map<std::size_t, std::shared_ptr<const Turn>> taken_turns_;
   BlockForward forward_;
   StatsCollector stats_;
   HiddenStates hidden_;

@@ -74,6 +74,9 @@ Recovered recover(const Model& original, const Model& compressed, dim rank, cons
     for (std::size_t i = 0; i < compressed.tensors().size(); ++i) {
       const ModelTensor& t = compressed.tensors()[i];
       if (t.layer != layer || !adaptable(t)) continue;
+      if (t.turn)
+        throw Error(Blame::input, printable(t.name), "expected a matrix that is not turned",
+                    "choose a model that was compressed by another method");
       const ModelTensor* from = original.find(t.role, t.layer, t.part);
       if (!from || from->weight.rows != t.weight.rows || from->weight.cols != t.weight.cols)
         throw input_error(printable(t.name), "expected a compressed copy of the original, which has no such matrix");

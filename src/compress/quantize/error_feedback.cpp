@@ -242,7 +242,8 @@ class Walk {
 
   // Scales come from the whole block; then its groups, each with the errors of those before.
   void shared_codes(dim begin) {
-    PITH_CHECK(begin % kGroup == 0 && block_ % kGroup == 0 && format_.group == kShared && !f_.permuted);
+    PITH_CHECK(begin % kGroup == 0 && (block_ % kGroup == 0 || block_ == n_));
+    PITH_CHECK(format_.group == kShared && !f_.permuted);
     const dim stride = gather_block(begin);
     std::vector<float> values(static_cast<std::size_t>(block_));
     for (dim r = 0; r < task_.rows; ++r) {
@@ -260,25 +261,18 @@ class Walk {
     for (dim r = 0; r < task_.rows; ++r) {
       float* error = error_.data() + r * n_;
       const float* moved = moved_.data() + slot + r * stride;
-      for (dim first = g * kGroup; first < (g + 1) * kGroup; first += kShared) {
-        for (dim i = 0; i < kShared; ++i) {
+      for (dim first = g * kGroup; first < std::min(n_, (g + 1) * kGroup); first += kShared) {
+        const dim count = std::min(kShared, n_ - first);
+        for (dim i = 0; i < count; ++i) {
           const dim k = first + i;
           target[i] = weights(r)[k] + moved[k - g * kGroup];
           for (dim j = depth; j < first; ++j) target[i] += error[j] * coefficients[j * kGroup + k - g * kGroup];
         }
         std::byte* block = block_of(r, first);
-        format_.put_group(format_, block, block_, first % block_, target, f_.in_group.data() + first);
-        decode_group(block, first % block_, decoded);
-        for (dim i = 0; i < kShared; ++i) error[first + i] = weights(r)[first + i] - decoded[i];
+        format_.put_group(format_, block, block_, first % block_, target, f_.in_group.data() + first, decoded);
+        for (dim i = 0; i < count; ++i) error[first + i] = weights(r)[first + i] - decoded[i];
       }
     }
-  }
-
-  // `put` of what is far away moves nothing only by chance, so the block is decoded.
-  void decode_group(const std::byte* block, dim j, float* out) {
-    whole_.resize(static_cast<std::size_t>(block_));
-    format_.decode(format_, block, block_, whole_.data());
-    std::copy_n(whole_.data() + j, kShared, out);
   }
 
   const Feedback& f_;
@@ -288,7 +282,6 @@ class Walk {
   dim n_, block_, block_bytes_;
   std::vector<float> error_;  // (rows, n) by place: w - w'
   std::vector<float> moved_;
-  std::vector<float> whole_;                    // a block's values
   std::vector<std::int32_t> apart_;             // empty where nothing is kept apart
   std::vector<float> fitted_, fitted_weights_;  // of a block
 };

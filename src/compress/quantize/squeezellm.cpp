@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "compress/quantize/outliers.h"
 #include "compress/quantize/range_options.h"
@@ -36,7 +37,8 @@ class DenseAndSparse {
       : task_(task),
         search_(range_search(options)),
         reach_(options.number("whiskers")),
-        weighs_inputs_(options.text("weights") == "inputs" && task.importance),
+        fisher_(options.text("weights") == "fisher" ? task.fisher : nullptr),
+        weighs_(fisher_ || (options.text("weights") != "equal" && task.importance)),
         values_(std::size_t(task.cols)),
         decoded_(values_.size()),
         weights_(values_.size()),
@@ -47,7 +49,7 @@ class DenseAndSparse {
   void run(dim row) {
     const std::span source(task_.source + row * task_.cols, values_.size());
     std::copy(source.begin(), source.end(), values_.begin());
-    for (std::size_t c = 0; c < weights_.size(); ++c) weights_[c] = weighs_inputs_ ? task_.importance[c] : 1.0f;
+    fill_weights(row);
     if (task_.outliers == 0) return encode(row);
     const std::span columns(task_.outlier_columns + row * task_.outliers, std::size_t(task_.outliers));
     const dim far = set_far_apart(source, columns);
@@ -57,9 +59,20 @@ class DenseAndSparse {
   }
 
  private:
+  // Only their ratios count; gradients squared may be too small for products in f32.
+  void fill_weights(dim row) {
+    if (!fisher_) {
+      for (std::size_t c = 0; c < weights_.size(); ++c) weights_[c] = weighs_ ? task_.importance[c] : 1.0f;
+      return;
+    }
+    const std::span own(fisher_ + row * task_.cols, weights_.size());
+    const double mean = std::accumulate(own.begin(), own.end(), 0.0) / double(own.size());
+    for (std::size_t c = 0; c < weights_.size(); ++c) weights_[c] = mean > 0 ? float(double(own[c]) / mean) : 1.0f;
+  }
+
   void encode(dim row) {
     const Format& f = *task_.format;
-    f.encode(f, values_.data(), weighs_inputs_ || task_.outliers > 0 ? weights_.data() : nullptr, task_.cols, search_,
+    f.encode(f, values_.data(), weighs_ || task_.outliers > 0 ? weights_.data() : nullptr, task_.cols, search_,
              task_.out + row * row_bytes(f, task_.cols));
   }
 
@@ -96,7 +109,8 @@ class DenseAndSparse {
   const LayerTask& task_;
   RangeSearch search_;
   double reach_;
-  bool weighs_inputs_;
+  const float* fisher_;  // or null
+  bool weighs_;
   dim sensitive_;  // places that are not for values beyond the whiskers
   std::vector<float> values_, decoded_, weights_;
   std::vector<double> scores_;
@@ -136,14 +150,16 @@ const Method squeezellm_method{
              .low = 0,
              .high = 100},
             {.name = "weights",
-             .default_value = "inputs",
-             .help = "of the values in k-means: mean squares of the inputs where they were measured, or equal",
-             .choices = {"inputs", "equal"}},
+             .default_value = "fisher",
+             .help = "of the values in k-means: their squared gradients (the Fisher information's diagonal), mean "
+                     "squares of the inputs where they were measured, or equal",
+             .choices = {"fisher", "inputs", "equal"}},
             range_option(),
             range_power_option(),
             range_steps_option(),
         },
     .outliers = outliers,
+    .fisher = [](const Options& options) { return options.text("weights") == "fisher"; },
     .layer = squeezellm_layer,
 };
 

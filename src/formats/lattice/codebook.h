@@ -94,12 +94,13 @@ float put(const Format&, std::byte* bytes, dim, dim j, float value) {
 }
 
 template <class Layout>
-void put_group(const Format&, std::byte* bytes, dim, dim j, const float* values, const float* weights) {
+void put_group(const Format&, std::byte* bytes, dim, dim j, const float* values, const float* weights, float* decoded) {
   const kernels::LatticeFacts& facts = kernels::facts_of(Layout::kKind);
   const float step = step_of(facts, f16_to_f32(Layout::d(bytes)), Layout::scale(bytes, int(j) / facts.sub));
   LatticeGroup group = Layout::group(bytes, int(j / 8));
   nearest_group(Layout::kKind, step, values, weights, group);
   Layout::set_group(bytes, int(j / 8), group);
+  for (dim i = 0; i < 8; ++i) decoded[i] = value_of(Layout::kKind, step, i, group);
 }
 
 // joint: coordinates of a point.

@@ -64,6 +64,9 @@ void BlockBackward::Impl::forward(dim l, float* hidden, std::span<const dim> seq
 void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const float* dy, float* dx, bool add,
                                  Gradient wanted) {
   PITH_CHECK(x.filled == n);
+  if (of.turn)
+    throw Error(Blame::input, "gradients", "expected matrices that are not turned",
+                "let the method that turns them come last");
   linear_backward({.weight = of.weight,
                    .x = x.rows(),
                    .dy = dy,
@@ -71,7 +74,8 @@ void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const 
                    .dx = dx,
                    .add = add,
                    .dweight = wanted.weight,
-                   .dbias = of.bias ? wanted.bias : nullptr},
+                   .dbias = of.bias ? wanted.bias : nullptr,
+                   .squares = wanted.squares},
                   linear_workspace);
 }
 

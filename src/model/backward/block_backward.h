@@ -13,6 +13,7 @@ namespace pith {
 struct Gradient {
   float* weight = nullptr;
   float* bias = nullptr;
+  bool squares = false;  // of a matrix: for each token the square of its part in the gradient is added instead
 };
 
 // As Block.

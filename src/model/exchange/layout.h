@@ -17,6 +17,7 @@ struct LinearModule {
   const Format* format = nullptr;
   dim cols = 0;
   const ActPlan* act = nullptr;  // how its input is rounded; null: not at all
+  const Turn* turn = nullptr;    // as ModelTensor::turn
 };
 
 // The stored tensors of one layer, in the order of Layout::parts.

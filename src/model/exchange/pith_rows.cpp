@@ -1,7 +1,8 @@
 // pith's own folders: a layer's rows as any format encodes them, one after another,
 //   W.encoded_rows u8 (rows, bytes of a row)
 //   W.outlier_columns, W.outlier_values: where values are kept apart (export/parts.h)
-// config.json says under quantization_config.layers, for each module, its format's name and its columns.
+// config.json says under quantization_config.layers, for each module, its format's name, its columns, and of turned
+// matrices the seed of the rotations and whether outputs are turned, too.
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -35,7 +36,10 @@ PackedParts pack(const Format&, dim, dim, std::span<const std::byte> encoded) {
 void describe(std::span<const LinearModule> modules, nlohmann::json& config) {
   nlohmann::json layers = nlohmann::json::object();
   for (const LinearModule& m : modules)
-    if (m.format) layers[m.name] = {{"format", m.format->name}, {"columns", m.cols}};
+    if (m.format) {
+      auto& layer = layers[m.name] = {{"format", m.format->name}, {"columns", m.cols}};
+      if (m.turn) layer["turned"] = {{"seed", m.turn->seed()}, {"outputs", m.turn->outputs()}};
+    }
   config["quantization_config"] = {{"quant_method", "pith"}, {"layers", std::move(layers)}};
 }
 
@@ -53,6 +57,17 @@ void read_outliers(const SafetensorsSet& files, const std::string& base, ModelTe
                   table_of(files, *values, "F16"), t);
   out.used.insert(columns->name);
   out.used.insert(values->name);
+}
+
+void read_turn(const JsonKeys& keys, ModelTensor& t) {
+  const auto* turned = keys.object_or_null("turned");
+  if (!turned) return;
+  const JsonKeys inner{*turned, keys.where, keys.prefix + "turned."};
+  const bool outputs = inner.flag_or("outputs", false);
+  if (!Turn::can_turn(t.weight.cols) || (outputs && !Turn::can_turn(t.weight.rows)) || t.outliers)
+    throw input_error(keys.where, "{}turned: expected a matrix of sizes that can be turned, without outliers, got {}",
+                      keys.prefix, shape_text(t.shape));
+  t.turn = std::make_shared<Turn>(std::uint64_t(inner.size("seed", kMostSize)), outputs, t.weight.rows, t.weight.cols);
 }
 
 ModelTensor read(const SafetensorsSet& files, const std::string& base, const JsonKeys& keys, Unpacked& out) {
@@ -78,6 +93,7 @@ ModelTensor read(const SafetensorsSet& files, const std::string& base, const Jso
   set_shape(t);
   out.used.insert(stored.name);
   read_outliers(files, base, t, out);
+  read_turn(keys, t);
   return t;
 }
 

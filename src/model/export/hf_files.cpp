@@ -67,9 +67,9 @@ std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, s
     if (linear)
       modules.push_back({t.name.substr(0, t.name.size() - kWeight.size()),
                          is_dense_format(*t.format) ? nullptr : t.format, t.shape.empty() ? 0 : t.shape.back(),
-                         act.on() && is_linear(t.role) ? &act : nullptr});
+                         act.on() && is_linear(t.role) ? &act : nullptr, t.tensor.turn.get()});
   }
-  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0, nullptr});
+  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0, nullptr, nullptr});
   return modules;
 }
 
@@ -95,10 +95,17 @@ json base_config(const Model& model) {
 
 // What no other key tells; other programs pass it by.
 void set_pith_keys(const Config& c, const RunTime& run_time, json& config) {
+  json type = config["model_type"];
+  if (type == std::string(kOwnModelType)) type = config["pith"]["model_type"];
   config.erase("pith");
   if (run_time.activations.plan().on()) config["pith"]["activations"] = run_time.activations.text();
   if (run_time.kv.text() != KvSpec().text()) config["pith"]["kv_cache"] = run_time.kv.text();
-  if (c.rotated_down) config["pith"]["rotated_down"] = true;
+  config["model_type"] = type;
+  if (!c.rotated_down) return;
+  config["model_type"] = kOwnModelType;  // programs that would not turn the inputs must not take it for their own
+  config["architectures"] = {"PithForCausalLM"};
+  config["pith"]["model_type"] = type;
+  config["pith"]["rotated_down"] = true;
 }
 
 json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors, const RunTime& run_time) {

@@ -23,7 +23,8 @@ struct Outgoing {
 // Literals first, then the model's tensors in order, with names, formats and row orders of the container.
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
                                        std::span<const Format* const> format_of,
-                                       std::span<const OutlierShape> outliers_of);
+                                       std::span<const OutlierShape> outliers_of,
+                                       std::span<const std::optional<std::uint64_t>> turn_of);
 
 void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view target_name, ExportPlan& plan);
 void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan);

@@ -234,6 +234,9 @@ class Wiring {
     view.cols = t->weight.cols;
     view.data = t->weight.data;
     Linear out{matrix(*t, std::move(view)), vector(role, layer, Part::bias)};
+    out.turn = t->turn.get();
+    if (out.turn && !is_linear(role))
+      throw input_error(printable(t->name), "expected no turned matrix outside the blocks' linear layers");
     if (!is_linear(role) || !m_.run_time.activations.plan().on() || is_dense_format(*t->weight.format)) return out;
     out.act = &m_.run_time.activations.plan();
     const auto scale = m_.act_scales.find(t->name);

@@ -34,7 +34,9 @@ const Arch& arch_of_config(const nlohmann::json& config) {
   const JsonKeys keys{config, std::string(kConfigJson), ""};
   if (!config.is_object()) throw input_error(kConfigJson, "expected a JSON object, got {}", config.type_name());
   if (!keys.has("model_type")) throw input_error(kConfigJson, "expected key model_type, it is missing");
-  const std::string type = keys.text_or("model_type", "");
+  std::string type = keys.text_or("model_type", "");
+  if (const auto* own = type == kOwnModelType ? keys.object_or_null("pith") : nullptr)
+    type = JsonKeys{*own, keys.where, "pith."}.text_or("model_type", "");
   if (const Arch* arch = find_arch_of_hf(type)) return *arch;
   std::string known;
   for (const Arch* arch : all_archs())
