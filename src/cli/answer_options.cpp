@@ -37,9 +37,14 @@ void add_answer_options(CLI::App& app, AnswerArguments& a) {
   add_threads(app);
 }
 
-AnswerModels::AnswerModels(const AnswerArguments& a) : model(Model::open(a.model)), session(a.session) {
+static SessionOptions session_of(const AnswerArguments& a) {
+  SessionOptions session = a.session;
   if (!a.kv.empty()) session.kv = KvSpec(a.kv);
   if (!a.activations.empty()) session.activations = ActSpec(a.activations);
+  return session;
+}
+
+AnswerModels::AnswerModels(const AnswerArguments& a) : session(session_of(a)), model(Model::open(a.model)) {
   if (a.draft.empty()) return;
   draft = Model::open(a.draft);
   session.draft = &*draft;

@@ -24,9 +24,9 @@ void add_answer_options(CLI::App& app, AnswerArguments& a);
 // Opened as the arguments say; a session made with `session` must not outlive this.
 struct AnswerModels {
   explicit AnswerModels(const AnswerArguments& a);
+  SessionOptions session;  // first: faults in what was asked for show before any work
   Model model;
   std::optional<Model> draft;
-  SessionOptions session;
 };
 
 // Reads --prompt-cache, with a note on standard error when there is none to use, and writes it. Error(input) when keys

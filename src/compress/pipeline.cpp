@@ -8,11 +8,11 @@
 #include <stop_token>
 
 #include "compress/fingerprint.h"
-#include "core/memory.h"
 #include "compress/prepare.h"
 #include "compress/tensor_writer.h"
 #include "compress/verify.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "io/stage.h"
 
 namespace pith {

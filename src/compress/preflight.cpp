@@ -3,13 +3,13 @@
 
 #include "compress/allocate/allocate.h"
 #include "compress/fold/scale_block.h"
-#include "core/memory.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
 #include "compress/reconstruct/finish_block.h"
 #include "compress/target_profile.h"
 #include "compress/turned.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "io/stage.h"
 #include "ops/linear.h"
 

@@ -4,8 +4,8 @@
 //
 // What a request gets does not depend on who else is there: rows of a run never meet but in attention, which sees one
 // sequence. `steady` extends that to the last bit: where products are in f32, runs are kept at least so large that they
-// add in one order (kSteadyRows in the .cpp), which costs time while few requests run. Experts whose products are in f32
-// get few rows all the same, and their last bits do depend on the company.
+// add in one order (kSteadyRows in the .cpp), which costs time while few requests run. Experts whose products are in
+// f32 get few rows all the same, and their last bits do depend on the company.
 #pragma once
 #include <memory>
 #include <optional>
