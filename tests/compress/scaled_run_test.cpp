@@ -9,7 +9,7 @@ namespace {
 Recipe with_method(const std::string& method, std::vector<std::string> options = {}, std::uint64_t seed = 5) {
   Recipe recipe = recipe_for("int4_g32");
   recipe.steps = steps_of(method, options);
-  recipe.calibration = CalibrationChoice{.files = {}, .samples = 4, .length = 24, .seed = seed};
+  recipe.calibration = CalibrationChoice{.files = {}, .samples = 16, .length = 32, .seed = seed};
   return recipe;
 }
 
@@ -26,7 +26,7 @@ TEST(ScaledRun, LoudInputsLoseLess) {
   const auto source = write_model(temp.path / "in", {.dtype = "BF16", .edit = make_loud});
   const auto before = logits_of(Model::open(source));
   std::map<std::string, double> lost;  // over several texts to calibrate with: a single one is short
-  for (const std::uint64_t seed : {1, 2, 3})
+  for (const std::uint64_t seed : {1, 2})
     for (const std::string method : {"rtn", "awq", "gptq", "awq+gptq"}) {
       const auto out = temp.path / (method + std::to_string(seed));
       const Outcome outcome = run(source, with_method(method, {}, seed), out);
