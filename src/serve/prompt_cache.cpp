@@ -1,5 +1,6 @@
 #include "serve/prompt_cache.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -98,7 +99,8 @@ CachedPrompt parse_prompt_cache(std::span<const std::byte> bytes, const CacheIde
   if (in.text(in.number<std::uint32_t>("a length"), "the identity") != identity.text())
     throw Error(Blame::input, in.where(), "it is of another model, or of other choices");
   const dim count = in.number<dim>("the number of tokens");
-  if (count < 0 || count > capacity) throw input_error(in.where(), "expected 0 ... {} tokens, got {}", capacity, count);
+  const dim most = std::min(capacity, in.remaining() / dim(sizeof(Token)));
+  if (count < 0 || count > most) throw input_error(in.where(), "expected 0 ... {} tokens, got {}", most, count);
   const dim size = kv_bytes(identity, count);
   const dim rest = count * dim(sizeof(Token)) + dim(kSumBytes);
   if (size < 0 || in.remaining() - rest != size)
