@@ -2,19 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 
 #include "core/buffer.h"
 #include "core/parallel.h"
+#include "core/stopwatch.h"
 #include "kernels/peaks.h"
 
 namespace pith {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Operations a second of all threads together; the best of some tries, since others may use the machine.
 double rate(double (*loop)(dim rounds)) {

@@ -1,9 +1,9 @@
 // The parts that evaluate() and compare() share.
 #pragma once
-#include <chrono>
 #include <span>
 #include <string_view>
 
+#include "core/stopwatch.h"
 #include "eval/perplexity.h"
 #include "eval/window_runner.h"
 
@@ -27,14 +27,5 @@ void note_codecs(EvalResult& result, const Model& model, const std::optional<KvS
 inline const ActPlan* plan_of(const EvalOptions& options) {
   return options.activations ? &options.activations->plan() : nullptr;
 }
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 }  // namespace pith

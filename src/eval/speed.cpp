@@ -1,24 +1,19 @@
 #include "eval/speed.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
-#include <memory>
 #include <utility>
 
 #include "core/error.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/rng.h"
+#include "core/stopwatch.h"
 #include "formats/sparse.h"
 
 namespace pith {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 double median(std::vector<double> values) { return times_of(std::move(values)).median; }
 

@@ -1,9 +1,9 @@
 #include "serve/session.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "core/error.h"
+#include "core/stopwatch.h"
 #include "model/fast_network.h"
 #include "serve/answer.h"
 #include "serve/prompt_cache.h"
@@ -13,9 +13,6 @@
 namespace pith {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 const KvSpec& kv_of(const Model& model, const SessionOptions& options) {
   return options.kv ? *options.kv : model.run_time().kv;

@@ -3,27 +3,8 @@
 // the matrix, and the model turns inputs and outputs while it runs.
 #include "compress/quantize/feedback_options.h"
 #include "compress/quantize/range_options.h"
-#include "core/error.h"
 
 namespace pith {
-
-namespace {
-
-std::unique_ptr<LayerState> quip_prepare(const InputStats& stats, const Format& format, const Options& options) {
-  PITH_CHECK(stats.moment);
-  return make_feedback(*stats.moment, feedback_choice(options, format));
-}
-
-void quip_layer(const LayerTask& task, const Options& options) {
-  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
-  const RangeSearch search = range_search(options);
-  if (!task.state) return round_to_nearest(task, search);
-  const auto& feedback = static_cast<const Feedback&>(*task.state);
-  round_with_feedback(feedback, task, search);
-  polish(feedback, task, int(options.number("polish")));
-}
-
-}  // namespace
 
 extern const Method quip_method;
 const Method quip_method{
@@ -46,9 +27,9 @@ const Method quip_method{
                 act_order_option(),
                 polish_option()},
     .needs = Needs::moments,
-    .prepare = quip_prepare,
+    .prepare = prepare_feedback,
     .turn = [](const Options& options) { return std::uint64_t(options.number("rotation-seed")); },
-    .layer = quip_layer,
+    .layer = feedback_layer,
 };
 
 }  // namespace pith

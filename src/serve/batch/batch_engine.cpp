@@ -6,15 +6,13 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/stopwatch.h"
 #include "model/fast_network.h"
 #include "serve/batch/active_request.h"
 
 namespace pith {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // From so many rows on, a product in f32 gives each row the same bits however many there are. Products from panels
 // always do.
