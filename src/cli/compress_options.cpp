@@ -59,10 +59,10 @@ static const ModelTensor& first_linear(const Model& model) {
   throw input_error(model.path().string(), "expected a model with linear layers, it has none");
 }
 
-// The model that it makes turns something while it runs, which pith's own folders say.
-static bool turns_while_running(const Step& step) {
+// What it makes runs in pith alone, whose own folders say so.
+static bool ours_alone(const Step& step) {
   const Method& m = method_or_throw(step.method);
-  return m.turn || (m.rotate && m.rotate(Options(m.name, m.options, step.options)).down);
+  return m.turn || (m.ours_alone && m.ours_alone(Options(m.name, m.options, step.options)));
 }
 
 static Container choose_container(const std::string& named, const std::string& out, const Recipe& recipe,
@@ -76,7 +76,7 @@ static Container choose_container(const std::string& named, const std::string& o
   const Format& format = *wanted;
   const bool apart = std::any_of(recipe.steps.begin(), recipe.steps.end(),
                                  [](const Step& step) { return method_or_throw(step.method).outliers != nullptr; });
-  const bool turned = std::any_of(recipe.steps.begin(), recipe.steps.end(), turns_while_running);
+  const bool turned = std::any_of(recipe.steps.begin(), recipe.steps.end(), ours_alone);
   if (turned) return Container::pith;
   if (apart) return format.gguf_type >= 0 ? Container::gguf : Container::pith;
   if (format.block != 1 && misfit(Container::bnb, format, first_linear(model)).empty()) return Container::bnb;

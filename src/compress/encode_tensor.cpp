@@ -8,7 +8,8 @@
 #include "compress/policy.h"
 #include "core/error.h"
 #include "core/half.h"
-#include "core/parallel.h"
+#include "core/parallel_steps.h"
+#include "kernels/rows.h"
 
 namespace pith {
 
@@ -25,30 +26,7 @@ dim strip_rows(const EncodeTask& task) {
   return task.state ? std::max(few, kCalibratedStrip) : few;
 }
 
-// In eight lanes of fixed order, which the compiler can do at once.
-ErrorSums sums_of_row(const float* source, const float* decoded, dim n) {
-  double squares[8] = {}, errors[8] = {};
-  dim i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (dim lane = 0; lane < 8; ++lane) {
-      const double w = source[i + lane], e = w - double(decoded[i + lane]);
-      squares[lane] += w * w;
-      errors[lane] += e * e;
-    }
-  ErrorSums sums;
-  for (dim lane = 0; lane < 8; ++lane) {
-    sums.source += squares[lane];
-    sums.error += errors[lane];
-  }
-  for (; i < n; ++i) {
-    const double w = source[i], e = w - double(decoded[i]);
-    sums.source += w * w;
-    sums.error += e * e;
-  }
-  return sums;
-}
-
-// The same where both stand multiplied by 1 / factor.
+// Where both stand multiplied by 1 / factor.
 ErrorSums sums_of_scaled_row(const float* source, const float* decoded, const float* factors, dim n) {
   ErrorSums sums;
   for (dim i = 0; i < n; ++i) {
@@ -104,7 +82,7 @@ class Strip {
         task_.source.unscaling(r, factors_.data());
         sums[i] = sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
       } else {
-        sums[i] = sums_of_row(plain + i * cols_, decoded_.data(), cols_);
+        sums[i] = error_sums(plain + i * cols_, decoded_.data(), cols_);
       }
       if (!std::isfinite(sums[i].error)) throw overflow(task_, decoded_.data(), r);
     }
@@ -183,14 +161,13 @@ void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte
   const dim apart = task.outliers.per_row;
   columns_.assign(std::size_t(rows * apart), 0);
   kept_.assign(std::size_t(rows * apart), 0.0f);
-  const dim step = strip_rows(task);
-  parallel_ranges(rows, task.state ? 16 : rows_for_a_thread(cols), [&](dim first, dim last) {
-    Strip strip(task);
-    for (dim r = first; r < last; r += step)
-      strip.encode(begin + r, begin + std::min(last, r + step), values ? values + r * cols : nullptr,
-                   plain ? plain + r * cols : nullptr, out + r * bytes, columns_.data() + r * apart,
-                   kept_.data() + r * apart, of_row.data() + r);
-  });
+  parallel_steps(
+      rows, strip_rows(task), [&] { return Strip(task); },
+      [&](Strip& strip, dim first, dim last) {
+        strip.encode(begin + first, begin + last, values ? values + first * cols : nullptr,
+                     plain ? plain + first * cols : nullptr, out + first * bytes, columns_.data() + first * apart,
+                     kept_.data() + first * apart, of_row.data() + first);
+      });
   store_outliers(task, rows);
   for (const ErrorSums& row : of_row) {
     sums.source += row.source;

@@ -3,13 +3,9 @@
 #include "compress/calibrate/fisher.h"
 #include "compress/source_rows.h"
 #include "core/buffer.h"
+#include "kernels/rows.h"
 
 namespace pith {
-
-struct ErrorSums {
-  double source = 0;  // sum of w^2
-  double error = 0;   // sum of (w - w')^2
-};
 
 struct EncodeTask {
   const SourceRows& source;

@@ -38,8 +38,15 @@ void add_recipe(Sha256& sha, const Recipe& recipe, const Prepared& prepared) {
   add_number(sha, dim(recipe.dither.seed));
   if (prepared.adapter) add_text(sha, sha256_of_files(prepared.adapter->files()));
   if (recipe.importance_file) add_text(sha, sha256_of_files(std::span(&*recipe.importance_file, 1)));
-  if (!prepared.calibration) return;
-  const CalibrationChoice& c = *prepared.calibration;
+  for (const Step& step : recipe.steps) {
+    const Method& method = method_or_throw(step.method);
+    if (!method.reshape) continue;
+    add_text(sha, step.method);
+    add_options(sha, Options(method.name, method.options, step.options));
+  }
+  const auto& calibration = prepared.calibration ? prepared.calibration : recipe.calibration;
+  if (!calibration) return;
+  const CalibrationChoice& c = *calibration;
   add_text(sha, sha256_of_files(c.files));
   for (const dim n : {c.samples, c.length, dim(c.seed), dim(recipe.compressed_prefix), dim(recipe.true_sequential)})
     add_number(sha, n);

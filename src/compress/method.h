@@ -9,13 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "compress/calibrate/calibration_text.h"
 #include "compress/input_stats.h"
 #include "core/options.h"
 #include "core/progress.h"
 #include "formats/sparse.h"
 #include "model/forward.h"
 #include "model/roles.h"
-#include "model/rotate.h"
 #include "ops/act/act_codec.h"
 
 namespace pith {
@@ -87,6 +87,14 @@ struct BlockTask {
   std::string note;  // what came of it; for the report
 };
 
+// A model that is to become another one.
+struct ReshapeTask {
+  const Model& model;
+  // Drawn at the first call. Error(input) as calibration_tokens.
+  std::function<const CalibrationTokens&()> tokens;
+  Progress& progress;
+};
+
 // Of the inputs: no statistics; all of InputStats; or a calibration text, but no statistics.
 enum class Needs { nothing, moments, text };
 
@@ -117,9 +125,12 @@ struct Method {
   // After a block was rounded by the steps before: changes codes and ranges of its matrices, or its norms, to bring its
   // output nearer to the original's.
   void (*block)(BlockTask& task, const Options& options) = nullptr;
-  // The model is turned like this before all else; the sources of weights are then the turned ones.
-  RotationChoice (*rotate)(const Options& options) = nullptr;
-  bool prepares() const { return scale || rotate; }  // another method may follow
+  // Before all else the model becomes another one: turned, or with parts taken out. The sources of weights are then
+  // that one's.
+  Model (*reshape)(const ReshapeTask& task, const Options& options) = nullptr;
+  // Whether pith alone can run what this method makes; null: no.
+  bool (*ours_alone)(const Options& options) = nullptr;
+  bool prepares() const { return scale || reshape; }  // another method may follow
 };
 
 std::span<const Method* const> all_methods();

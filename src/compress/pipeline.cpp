@@ -103,14 +103,16 @@ class SourceHash {
   std::future<std::string> hash_;
 };
 
-// Reading back, hashing and waiting for the disk, side by side.
-void finish(Stage& stage, const Model& model, const Prepared& prepared, Outcome& outcome) {
+std::vector<std::filesystem::path> staged_files(const Stage& stage, const ExportPlan& plan) {
   std::vector<std::filesystem::path> files;
-  for (const ExportFile& file : prepared.plan.files) {
-    files.push_back(stage.folder() / file.name);
-    outcome.output_bytes += dim(std::filesystem::file_size(files.back()));
-  }
-  auto hash = std::async(std::launch::async, [&] { return sha256_of_files(files); });
+  for (const ExportFile& file : plan.files) files.push_back(stage.folder() / file.name);
+  return files;
+}
+
+// Reading back, hashing and waiting for the disk, side by side.
+void finish(Stage& stage, OutputHash& hash, const Model& model, const Prepared& prepared, Outcome& outcome) {
+  for (const auto& file : staged_files(stage, prepared.plan))
+    outcome.output_bytes += dim(std::filesystem::file_size(file));
   auto durable = std::async(std::launch::async, [&] { stage.sync(); });
   verify(stage.folder(), model, prepared);
   outcome.output_hash = hash.get();
@@ -131,8 +133,8 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
                  const RunLimits& limits, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   progress.begin("prepare", 1);
-  const std::optional<Model> turned = turned_model(source, recipe);
-  const Model& model = turned ? *turned : source;
+  const std::optional<Model> reshaped = reshaped_model(source, recipe, progress);
+  const Model& model = reshaped ? *reshaped : source;
   Prepared prepared = prepare(model, recipe, container, target, progress);
   check_room(model, prepared, target, limits);
   Outcome outcome;
@@ -143,6 +145,7 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
               fingerprint(model.source_stamp(), recipe, prepared),
               {.resume = limits.resume, .overwrite = limits.overwrite});
   add_files(plan, stage);
+  OutputHash output_hash(staged_files(stage, plan));
   std::optional<Calibrator> calibrator;
   std::optional<FisherDiagonal> fisher;
   if (prepared.calibration) {
@@ -157,11 +160,11 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
     for (const std::string& note : calibrator->notes()) prepared.preflight.notes.push_back(note);
   }
   progress.begin("compress", values_of(prepared));
-  outcome.tensors = write_tensors(
-      {model, recipe, prepared, stage, calibrator ? &*calibrator : nullptr, fisher ? &*fisher : nullptr, progress});
+  outcome.tensors = write_tensors({model, recipe, prepared, stage, output_hash, calibrator ? &*calibrator : nullptr,
+                                   fisher ? &*fisher : nullptr, progress});
   for (const std::size_t i : prepared.in_head) outcome.tensors.push_back(outcome_of(prepared.preflight.tensors[i], {}));
   progress.begin("verify", 1);
-  finish(stage, model, prepared, outcome);
+  finish(stage, output_hash, model, prepared, outcome);
   outcome.source_hash = source_hash.get();
   stage.commit();
   progress.end();

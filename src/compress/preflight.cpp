@@ -152,6 +152,15 @@ void check_finishers(const Model& model, const Recipe& recipe, const Prepared& p
     throw input_error(name, "expected a model without mixtures of experts: it needs gradients, which they have not");
 }
 
+// Some matrix that is written follows from what its inputs were like.
+bool reads_calibration(const Prepared& p) {
+  const auto& plans = p.preflight.tensors;
+  return !p.scalers.empty() || !p.finishers.empty() ||
+         std::any_of(plans.begin(), plans.end(), [](const TensorPlan& t) { return !is_dense(*t.to); }) ||
+         std::any_of(p.rounders.begin(), p.rounders.end(),
+                     [](const MethodStep& s) { return s.method->needs != Needs::nothing; });
+}
+
 // Tells the rows of the table what the export plan knows.
 void join_plans(const Model& model, Prepared& p) {
   auto& plans = p.preflight.tensors;
@@ -296,6 +305,7 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   const RunTime run_time{activations_for(model, recipe, container, p), recipe.kv.value_or(model.run_time().kv)};
   const bool new_scales = run_time.activations.plan().fixed && recipe.activations;
   if ((needs_text(recipe) || new_scales) && !p.calibration) p.calibration.emplace();
+  if (!new_scales && !reads_calibration(p) && reshapes(recipe)) p.calibration.reset();  // it was for that alone
   check_finishers(model, recipe, p);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
@@ -319,29 +329,10 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
   return p;
 }
 
-std::optional<Model> turned_model(const Model& source, const Recipe& recipe) {
-  std::optional<RotationChoice> choice;
-  for (const Step& step : recipe.steps) {
-    const Method& method = method_or_throw(step.method);
-    if (!method.rotate) continue;
-    if (choice || !step.where.all()) throw input_error("rotation", "expected it once, for the whole model");
-    choice = method.rotate(Options(method.name, method.options, step.options));
-  }
-  if (!choice) return std::nullopt;
-  const auto refuse = [](std::string_view what) {
-    throw Error(Blame::input, "rotation", fmt::format("expected none with {}", what), "do that in a run before");
-  };
-  if (recipe.adapter) refuse("an adapter, whose factors are not turned");
-  if (recipe.importance_file) refuse("importance that was measured before the model was turned");
-  for (const ModelTensor& t : source.tensors())
-    if (is_linear(t.role) && !is_dense(*t.weight.format) && !recipe.allow_requantize) refuse("a quantized source");
-  return rotated_model(source, *choice);
-}
-
 Preflight preflight(const Model& source, const Recipe& recipe, Container container, const std::filesystem::path& target,
                     Progress& progress) {
-  const std::optional<Model> turned = turned_model(source, recipe);
-  const Model& model = turned ? *turned : source;
+  const std::optional<Model> reshaped = reshaped_model(source, recipe, progress);
+  const Model& model = reshaped ? *reshaped : source;
   return prepare(model, recipe, container, target, progress).preflight;
 }
 

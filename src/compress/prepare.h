@@ -37,8 +37,9 @@ struct Prepared {
 Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  Progress& progress);
 
-// The model that the recipe's method works on where it turns it first. Error(input) when that cannot be.
-std::optional<Model> turned_model(const Model& source, const Recipe& recipe);
+// The model that the recipe's later steps work on, where earlier ones make another of it. Error(input) when that
+// cannot be.
+std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, Progress& progress);
 
 // max_ram_bytes: what the run may take in all, as far as it is limited.
 CalibratorOptions calibrator_options(const Prepared& prepared, const Recipe& recipe, const RunLimits& limits,

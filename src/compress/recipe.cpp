@@ -103,7 +103,7 @@ std::vector<Step> steps_of(std::string_view chain, const std::vector<std::string
   for (const auto name : split(chain, '+')) {
     const Method& method = method_or_throw(name);
     if (!methods.empty() && !methods.back()->prepares() && method.layer)
-      throw input_error("method", "expected a method that scales or rotates before the +, got '{}'",
+      throw input_error("method", "expected a method that prepares the model before the +, got '{}'",
                         methods.back()->name);
     methods.push_back(&method);
   }
@@ -140,6 +140,11 @@ bool needs_text(const Recipe& recipe) {
     const Method& m = method_or_throw(s.method);
     return m.needs != Needs::nothing || (m.fisher && m.fisher(Options(m.name, m.options, s.options)));
   });
+}
+
+bool reshapes(const Recipe& recipe) {
+  return std::any_of(recipe.steps.begin(), recipe.steps.end(),
+                     [](const Step& s) { return method_or_throw(s.method).reshape != nullptr; });
 }
 
 bool needs_moments(const Recipe& recipe) {

@@ -82,5 +82,6 @@ void give_options(std::vector<Step>& steps, const std::vector<std::string>& opti
 std::string steps_text(const Recipe& recipe);  // "awq+gptq", "awq[ffn_down]+rtn"
 bool needs_moments(const Recipe& recipe);      // of the inputs, for some step
 bool needs_text(const Recipe& recipe);         // some step asks for calibration
+bool reshapes(const Recipe& recipe);           // some step makes another model first
 
 }  // namespace pith

@@ -70,6 +70,7 @@ TensorWriter::TensorWriter(const WriterCall& call)
       recipe_(call.recipe),
       prepared_(call.prepared),
       stage_(call.stage),
+      hash_(call.hash),
       calibrator_(call.calibrator),
       fisher_(call.fisher),
       progress_(call.progress) {
@@ -79,6 +80,15 @@ TensorWriter::TensorWriter(const WriterCall& call)
     if (prepared_.plan_for(t).layer >= 0) at += kept_bytes(prepared_, t).total();
   }
   if (calibrator_) stage_.add_scratch(kScratch, at);
+  // What is before all slots of the tensors to come.
+  std::pair<std::size_t, dim> first(prepared_.plan.files.size(), 0);
+  settled_.resize(prepared_.plan.tensors.size());
+  for (std::size_t i = settled_.size(); i-- > 0;) {
+    settled_[i] = first;
+    prepared_.plan.tensors[i].for_slots([&](const Slot& slot) {
+      first = std::min(first, {slot.file, slot.offset_bytes});
+    });
+  }
 }
 
 // Of one block, or a part of it when it is large.
@@ -102,6 +112,7 @@ std::vector<Written> TensorWriter::write_all() {
   const std::vector<Group> groups = groups_of(prepared_);
   for (std::size_t i = 0; i < groups.size(); ++i) {
     write(groups[i]);
+    hash_.settle(settled_[groups[i].end - 1].first, settled_[groups[i].end - 1].second);
     const bool last = i + 1 == groups.size() || groups[i + 1].layer != groups[i].layer;
     if (last) leave(groups[i].layer);
   }

@@ -10,6 +10,7 @@
 #include "compress/calibrate/calibrator.h"
 #include "compress/encode_tensor.h"
 #include "compress/fold/scales.h"
+#include "compress/output_hash.h"
 #include "compress/prepare.h"
 #include "compress/reconstruct/finish_block.h"
 #include "io/stage.h"
@@ -31,6 +32,7 @@ struct WriterCall {
   const Recipe& recipe;
   const Prepared& prepared;
   Stage& stage;
+  OutputHash& hash;
   Calibrator* calibrator;        // null for methods that see no data
   const FisherDiagonal* fisher;  // measured, or null
   Progress& progress;
@@ -75,6 +77,7 @@ class TensorWriter {
   const Recipe& recipe_;
   const Prepared& prepared_;
   Stage& stage_;
+  OutputHash& hash_;
   Calibrator* calibrator_;
   const FisherDiagonal* fisher_;
   Progress& progress_;
@@ -91,6 +94,8 @@ class TensorWriter {
   std::vector<std::vector<float>> squares_;  // of that layer, for as long as it is written
   Finished finished_block_;                  // of that layer
   std::vector<dim> scratch_at_;              // by tensor of the plan
+  // File and offset below which tensors 0 to i have all their bytes.
+  std::vector<std::pair<std::size_t, dim>> settled_;
 };
 
 }  // namespace pith

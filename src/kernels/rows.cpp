@@ -17,6 +17,9 @@ void add(float* x, const float* y, dim n) { PITH_PICK(active_isa(), add(x, y, n)
 void multiply(float* x, float factor, dim n) { PITH_PICK(active_isa(), multiply(x, factor, n)); }
 void soft_cap(float* x, float cap, dim n) { PITH_PICK(active_isa(), soft_cap(x, cap, n)); }
 bool all_finite(const float* x, dim n) { return PITH_PICK(active_isa(), all_finite(x, n)); }
+ErrorSums error_sums(const float* source, const float* decoded, dim n) {
+  return PITH_PICK(active_isa(), error_sums(source, decoded, n));
+}
 void softmax_row(float* x, dim n) { PITH_PICK(active_isa(), softmax_row(x, n)); }
 void softmax_columns(const ColumnSoftmax& call) { PITH_PICK(active_isa(), softmax_columns(call)); }
 

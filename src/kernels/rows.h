@@ -31,6 +31,12 @@ void add(float* x, const float* y, dim n);                      // x += y
 void multiply(float* x, float factor, dim n);
 void soft_cap(float* x, float cap, dim n);  // x = cap * tanh(x / cap)
 bool all_finite(const float* x, dim n);
+// In double, over n values; the same bits under each instruction set.
+struct ErrorSums {
+  double source = 0;  // of source^2
+  double error = 0;   // of (source - decoded)^2
+};
+ErrorSums error_sums(const float* source, const float* decoded, dim n);
 // x = exp(x - max) / sum; returns nothing else. n >= 1.
 void softmax_row(float* x, dim n);
 

@@ -30,11 +30,15 @@ Model Model::open(const std::filesystem::path& path) {
   return Model(std::move(impl));
 }
 
-Model Model::edited(const std::filesystem::path& path, const std::function<void(Impl&)>& edit) {
-  Model model = open(path);
-  edit(*model.impl_);
-  wire(*model.impl_);
-  return model;
+Model Model::edited(const Model& model, std::function<void(Impl&)> edit) {
+  Model out = open(model.path());
+  out.impl_->edits = model.impl_->edits;
+  out.impl_->edits.push_back(std::move(edit));
+  for (const auto& each : out.impl_->edits) {
+    each(*out.impl_);
+    wire(*out.impl_);
+  }
+  return out;
 }
 
 const Config& Model::config() const { return impl_->config; }

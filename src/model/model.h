@@ -77,8 +77,9 @@ class Model {
   // A Hugging Face folder, or a .gguf file. Error(input) that names the file, the tensor or the key.
   static Model open(const std::filesystem::path& path);
   struct Impl;  // model/model_impl.h, for opening and export
-  // The same, after `edit` changed tensors that have their roles already.
-  static Model edited(const std::filesystem::path& path, const std::function<void(Impl&)>& edit);
+  // The model opened anew, after `edit` changed tensors that have their roles already; one that was edited before is
+  // edited so again first. The same edit of the same model must do the same.
+  static Model edited(const Model& model, std::function<void(Impl&)> edit);
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();

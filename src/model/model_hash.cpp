@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "io/content_hash.h"
 #include "io/sha256.h"
 #include "model/model_impl.h"
 
@@ -10,18 +11,22 @@ namespace {
 constexpr dim kChunkBytes = dim(8) << 20;
 constexpr dim kEndBytes = dim(64) << 10;
 
-void add_number(Sha256& sha, dim n) { sha.update(std::as_bytes(std::span(&n, 1))); }
-
-void add_text(Sha256& sha, std::string_view text) {
-  add_number(sha, dim(text.size()));
-  sha.update(std::as_bytes(std::span(text.data(), text.size())));
+template <class Hash>
+void add_number(Hash& hash, dim n) {
+  hash.update(std::as_bytes(std::span(&n, 1)));
 }
 
-void add_contents(Sha256& sha, const MappedFile& map, const std::stop_token& stop) {
-  add_number(sha, map.size_bytes());
+template <class Hash>
+void add_text(Hash& hash, std::string_view text) {
+  add_number(hash, dim(text.size()));
+  hash.update(std::as_bytes(std::span(text.data(), text.size())));
+}
+
+void add_contents(ContentHash& hash, const MappedFile& map, const std::stop_token& stop) {
+  add_number(hash, map.size_bytes());
   for (dim at = 0; at < map.size_bytes() && !stop.stop_requested(); at += kChunkBytes) {
     const dim size = std::min(kChunkBytes, map.size_bytes() - at);
-    sha.update({map.data() + at, std::size_t(size)});
+    hash.update({map.data() + at, std::size_t(size)});
     map.release(map.data() + at, size);
   }
 }
@@ -36,23 +41,24 @@ void add_stamp(Sha256& sha, const MappedFile& map) {
 }
 
 // Names of tensors rather than of files, so that a renamed file is the same model.
-Sha256 sha_of_names(const Model& model) {
-  Sha256 sha;
-  for (const ModelTensor& t : model.tensors()) add_text(sha, t.name);
-  add_text(sha, model.hf_config());
-  return sha;
+template <class Hash>
+Hash hash_of_names(const Model& model) {
+  Hash hash;
+  for (const ModelTensor& t : model.tensors()) add_text(hash, t.name);
+  add_text(hash, model.hf_config());
+  return hash;
 }
 
 }  // namespace
 
 std::string Model::source_hash(std::stop_token stop) const {
-  Sha256 sha = sha_of_names(*this);
-  impl_->for_maps([&](const MappedFile& map) { add_contents(sha, map, stop); });
-  return stop.stop_requested() ? std::string() : sha.hex();
+  auto hash = hash_of_names<ContentHash>(*this);
+  impl_->for_maps([&](const MappedFile& map) { add_contents(hash, map, stop); });
+  return stop.stop_requested() ? std::string() : hash.hex();
 }
 
 std::string Model::source_stamp() const {
-  Sha256 sha = sha_of_names(*this);
+  auto sha = hash_of_names<Sha256>(*this);
   impl_->for_maps([&](const MappedFile& map) { add_stamp(sha, map); });
   return sha.hex();
 }

@@ -22,7 +22,8 @@ struct Model::Impl {
   std::optional<SafetensorsSet> safetensors;
   std::string hf_config, hf_generation_config;
   std::vector<std::string> notes;
-  Scratch scratch;  // tensors that are not as the weight files store them
+  std::vector<std::function<void(Impl&)>> edits;  // that were made since it was opened, in order
+  Scratch scratch;                                // tensors that are not as the weight files store them
 
   std::vector<ModelTensor> tensors;
   std::map<std::tuple<Role, dim, Part, dim>, std::size_t> index;  // role, layer, part, expert

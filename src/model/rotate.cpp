@@ -230,7 +230,7 @@ class Rotator {
 
 Model rotated_model(const Model& model, const RotationChoice& choice) {
   check_basis(model);
-  return Model::edited(model.path(), [&](Model::Impl& impl) { Rotator(impl, choice).run(); });
+  return Model::edited(model, [choice](Model::Impl& impl) { Rotator(impl, choice).run(); });
 }
 
 }  // namespace pith

@@ -145,7 +145,7 @@ std::string methods_json() {
                        {"needs_calibration", needs_data(*m)},
                        {"scales", m->scale != nullptr},
                        {"works_on_blocks", m->block != nullptr},
-                       {"rotates", m->rotate != nullptr},
+                       {"reshapes", m->reshape != nullptr},
                        {"options", json_of(m->options)}});
   }
   for (const KvCodec* c : all_kv_codecs())

@@ -66,7 +66,7 @@ Json json_of(const Outcome& outcome) {
   Json tensors = Json::array();
   for (const TensorOutcome& tensor : outcome.tensors) tensors.push_back(json_of(tensor));
   return {{"output_bytes", outcome.output_bytes},     {"seconds", outcome.seconds},
-          {"peak_ram_bytes", outcome.peak_ram_bytes}, {"source_sha256", outcome.source_hash},
+          {"peak_ram_bytes", outcome.peak_ram_bytes}, {"source_xxh3", outcome.source_hash},
           {"output_sha256", outcome.output_hash},     {"tensors", std::move(tensors)},
           {"preflight", json_of(outcome.preflight)}};
 }

@@ -92,7 +92,7 @@ Facts run_facts(const QualityReport& report) {
                                          human_seconds(outcome.preflight.seconds)));
   facts.emplace_back("peak memory", fmt::format("{} (predicted {})", human_bytes(outcome.peak_ram_bytes),
                                                 human_bytes(outcome.preflight.peak_ram_bytes)));
-  facts.emplace_back("sha256 of the source", outcome.source_hash);
+  facts.emplace_back("XXH3 of the source", outcome.source_hash);
   facts.emplace_back("sha256 of the output", outcome.output_hash);
   facts.emplace_back("program", "pith " PITH_VERSION);
   return facts;

@@ -82,7 +82,7 @@ TEST(Quality, Markdown) {
   expect_line(text, "| overrides | attn_v\\|ffn_down@0-1=f16 |");
   expect_line(text, "| down.weight | 64 x 100 | q4_0 | f16 | 100 columns are not whole blocks of 32 |");
   expect_line(text, "| time | 1.5 s (predicted 250 ms) |");
-  expect_line(text, "| sha256 of the source | aa11 |");
+  expect_line(text, "| XXH3 of the source | aa11 |");
 }
 
 TEST(Quality, WithoutEvaluationOrFallbacks) {
@@ -106,7 +106,7 @@ TEST(Quality, Json) {
             R"("overrides":["attn_v|ffn_down@0-1=f16"],"true_sequential":false})");
   EXPECT_EQ(json.at("comparisons").at(0).at("divergence").at("kl_max"), 0.5);
   EXPECT_EQ(json.at("evaluations").size(), 0u);
-  EXPECT_EQ(json.at("outcome").at("source_sha256"), "aa11");
+  EXPECT_EQ(json.at("outcome").at("source_xxh3"), "aa11");
 }
 
 }  // namespace

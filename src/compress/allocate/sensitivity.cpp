@@ -5,18 +5,16 @@
 #include <cstring>
 #include <deque>
 
+#include "compress/calibrate/probe.h"
 #include "compress/calibrate/stats_collector.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "formats/format.h"
-#include "ops/scoring.h"
 
 namespace pith {
 
 namespace {
 
-constexpr dim kProbeTokens = 1024;
-constexpr dim kHeldLogitsBytes = dim(512) << 20;  // of the original; fewer tokens where the vocabulary is large
 constexpr dim kStretches = 4;                     // of layers
 
 Role read_by(const Model& model, const ModelTensor& t) {
@@ -62,55 +60,6 @@ Weight rounded(const ModelTensor& t, const Format& f, const float* importance) {
       16);
   return w;
 }
-
-// Logits of the original on the first sequences, and how far those of a changed network are from them.
-class Probe {
- public:
-  Probe(const Model& model, const CalibrationTokens& tokens) : model_(model) {
-    const dim vocab = model.config().vocab;
-    const dim most = std::clamp<dim>(kHeldLogitsBytes / (vocab * dim(sizeof(float))), 64, kProbeTokens);
-    for (const auto& sequence : tokens.sequences) {
-      if (count_ >= most) break;
-      chunks_.push_back(std::span(sequence).first(std::min(sequence.size(), std::size_t(most - count_))));
-      count_ += dim(chunks_.back().size());
-    }
-    held_.reserve(count_ * vocab * dim(sizeof(float)));
-    run(Network::of(model), [&](dim first, const float* logits, dim rows) {
-      std::memcpy(held_.as<float>() + first * vocab, logits, std::size_t(rows * vocab) * sizeof(float));
-    });
-  }
-
-  double divergence(const Network& network) {
-    const dim vocab = model_.config().vocab;
-    std::vector<double> kl(static_cast<std::size_t>(count_));
-    run(network, [&](dim first, const float* logits, dim rows) {
-      parallel_for(rows, [&](dim r) {
-        const RowPair pair{logits + r * vocab, vocab, held_.as<float>() + (first + r) * vocab, vocab};
-        kl[std::size_t(first + r)] = compare_rows(pair, 0).kl;
-      });
-    });
-    double sum = 0;
-    for (const double k : kl) sum += k;
-    return sum / double(count_);
-  }
-
- private:
-  void run(const Network& network, const Forward::LogitsSink& sink) {
-    Forward forward(network);
-    dim first = 0;
-    for (const auto& tokens : chunks_) {
-      KvCache cache(model_.config(), 1, dim(tokens.size()));
-      const Chunk chunk = {0, tokens, 0};
-      forward.run(cache, {&chunk, 1}, [&](dim row, const float* logits, dim rows) { sink(first + row, logits, rows); });
-      first += dim(tokens.size());
-    }
-  }
-
-  const Model& model_;
-  std::vector<std::span<const Token>> chunks_;
-  dim count_ = 0;
-  Buffer held_;
-};
 
 StatsCollector inputs_of(const Model& model, const CalibrationTokens& tokens, Progress& progress) {
   StatsCollector stats(false);

@@ -2,15 +2,18 @@
 // stand out; then weights are rounded, by this method or by the one that follows.
 #include "compress/quantize/range_options.h"
 #include "core/error.h"
+#include "model/rotate.h"
 
 namespace pith {
 
 namespace {
 
-RotationChoice quarot_rotate(const Options& options) {
-  return {.seed = std::uint64_t(options.number("rotation-seed")),
-          .heads = options.text("heads") == "true",
-          .down = options.text("down") == "true"};
+bool quarot_down(const Options& options) { return options.text("down") == "true"; }
+
+Model quarot_reshape(const ReshapeTask& task, const Options& options) {
+  return rotated_model(task.model, {.seed = std::uint64_t(options.number("rotation-seed")),
+                                    .heads = options.text("heads") == "true",
+                                    .down = quarot_down(options)});
 }
 
 void quarot_layer(const LayerTask& task, const Options& options) {
@@ -48,7 +51,8 @@ const Method quarot_method{
              .choices = {"true", "false"}},
         },
     .layer = quarot_layer,
-    .rotate = quarot_rotate,
+    .reshape = quarot_reshape,
+    .ours_alone = quarot_down,
 };
 
 }  // namespace pith

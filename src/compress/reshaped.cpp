@@ -1,0 +1,39 @@
+#include "compress/policy.h"
+#include "compress/prepare.h"
+#include "core/error.h"
+
+namespace pith {
+
+namespace {
+
+void check_reshaping(const Model& source, const Recipe& recipe, const Step& step) {
+  const auto refuse = [&](std::string_view what) {
+    throw Error(Blame::input, step.method, fmt::format("expected none with {}", what), "do that in a run before");
+  };
+  if (!step.where.all()) throw input_error(step.method, "expected it for the whole model");
+  if (recipe.adapter) refuse("an adapter, whose factors stay as they are");
+  if (recipe.importance_file) refuse("importance that was measured on the model as it was");
+  for (const ModelTensor& t : source.tensors())
+    if (is_linear(t.role) && !is_dense(*t.weight.format) && !recipe.allow_requantize) refuse("a quantized source");
+}
+
+}  // namespace
+
+std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, Progress& progress) {
+  std::optional<Model> now;
+  std::optional<CalibrationTokens> tokens;
+  const auto draw = [&]() -> const CalibrationTokens& {
+    if (!tokens) tokens = calibration_tokens(source, recipe.calibration.value_or(CalibrationChoice{}));
+    return *tokens;
+  };
+  for (const Step& step : recipe.steps) {
+    const Method& method = method_or_throw(step.method);
+    if (!method.reshape) continue;
+    check_reshaping(source, recipe, step);
+    const Options options(method.name, method.options, step.options);
+    now = method.reshape({now ? *now : source, draw, progress}, options);  // what it sees was measured anew
+  }
+  return now;
+}
+
+}  // namespace pith

@@ -1,0 +1,332 @@
+#include "model/surgery.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/parallel.h"
+#include "formats/format.h"
+#include "model/config_hf.h"
+#include "model/model_impl.h"
+#include "model/open/tensor_table.h"
+
+namespace pith {
+
+namespace {
+
+std::vector<dim> first(dim n) {
+  std::vector<dim> all(static_cast<std::size_t>(n));
+  std::iota(all.begin(), all.end(), dim(0));
+  return all;
+}
+
+// Of `width` neighbours each.
+std::vector<dim> spread(const std::vector<dim>& groups, dim width, dim from = 0) {
+  std::vector<dim> out;
+  for (const dim g : groups)
+    for (dim i = 0; i < width; ++i) out.push_back(from + g * width + i);
+  return out;
+}
+
+void append(std::vector<dim>& to, const std::vector<dim>& more) { to.insert(to.end(), more.begin(), more.end()); }
+
+// "model.layers.3.mlp.up_proj.weight", 1 -> "model.layers.1.mlp.up_proj.weight"
+std::string renumbered(const std::string& name, dim layer) {
+  for (std::size_t begin = 0; begin < name.size();) {
+    const std::size_t end = std::min(name.find('.', begin), name.size());
+    const auto digits = std::string_view(name).substr(begin, end - begin);
+    if (!digits.empty() && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      return name.substr(0, begin) + std::to_string(layer) + name.substr(end);
+    begin = end + 1;
+  }
+  return name;
+}
+
+class Surgeon {
+ public:
+  Surgeon(Model::Impl& model, const Surgery& surgery) : m_(model), c_(model.config), s_(surgery) {}
+
+  void run() {
+    keep_layers();
+    for (ModelTensor& t : m_.tensors) cut(t);
+    add_biases();
+    set_choices();
+  }
+
+ private:
+  void keep_layers() {
+    std::vector<dim> now(std::size_t(c_.layers), -1);
+    for (std::size_t i = 0; i < s_.layers.size(); ++i) now[std::size_t(s_.layers[i])] = dim(i);
+    std::erase_if(m_.tensors, [&](const ModelTensor& t) { return t.layer >= 0 && now[std::size_t(t.layer)] < 0; });
+    for (ModelTensor& t : m_.tensors) {
+      if (t.layer < 0) continue;
+      t.layer = now[std::size_t(t.layer)];
+      t.name = renumbered(t.name, t.layer);
+    }
+  }
+
+  bool all_hidden() const { return dim(s_.hidden.size()) == c_.hidden; }
+  const BlockCut& block(const ModelTensor& t) const { return s_.blocks[std::size_t(t.layer)]; }
+
+  std::vector<dim> qkv_rows(const BlockCut& b) const {
+    const dim d = c_.head_dim, group = c_.heads / c_.kv_heads;
+    std::vector<dim> rows;
+    if (c_.qkv_order == QkvOrder::stacked) {
+      append(rows, spread(b.heads, d));
+      append(rows, spread(b.kv_heads, d, c_.heads * d));
+      append(rows, spread(b.kv_heads, d, (c_.heads + c_.kv_heads) * d));
+      return rows;
+    }
+    for (const dim kv : b.kv_heads) {
+      for (const dim h : b.heads)
+        if (h / group == kv) append(rows, spread({kv * (group + 2) + h % group}, d));
+      append(rows, spread({kv * (group + 2) + group, kv * (group + 2) + group + 1}, d));
+    }
+    return rows;
+  }
+
+  // Rows of a matrix of a block, or of its bias.
+  std::vector<dim> rows_of(const ModelTensor& t, dim rows) const {
+    switch (t.role) {
+      case Role::attn_q:
+        return spread(block(t).heads, c_.head_dim);
+      case Role::attn_k:
+      case Role::attn_v:
+        return spread(block(t).kv_heads, c_.head_dim);
+      case Role::attn_qkv:
+        return qkv_rows(block(t));
+      case Role::ffn_gate:
+      case Role::ffn_up:
+        return block(t).neurons;
+      case Role::ffn_gate_up: {
+        std::vector<dim> both = block(t).neurons;
+        append(both, spread(block(t).neurons, 1, c_.ffn));
+        return both;
+      }
+      case Role::attn_o:
+      case Role::ffn_down:
+      case Role::expert_down:
+      case Role::shared_down:
+        return s_.hidden;
+      default:
+        return first(rows);
+    }
+  }
+
+  std::vector<dim> cols_of(const ModelTensor& t) const {
+    switch (t.role) {
+      case Role::attn_o:
+        return spread(block(t).heads, c_.head_dim);
+      case Role::ffn_down:
+        return block(t).neurons;
+      case Role::expert_down:
+      case Role::shared_down:
+        return first(t.weight.cols);
+      default:
+        return s_.hidden;  // all other matrices read the residual stream
+    }
+  }
+
+  void cut(ModelTensor& t) {
+    if (t.role == Role::other || t.role == Role::rope_factors || t.role == Role::rope_long_factors) return;
+    if (is_norm(t.role)) return cut_norm(t);
+    if (t.part == Part::bias) return select(t, {0}, rows_of(t, t.weight.cols));
+    select(t, rows_of(t, t.weight.rows), cols_of(t));
+  }
+
+  void cut_norm(ModelTensor& t) {
+    if (t.role == Role::attn_q_norm || t.role == Role::attn_k_norm) {
+      if (c_.head_norms != HeadNorms::each) return;
+      return select(t, t.role == Role::attn_q_norm ? block(t).heads : block(t).kv_heads, first(t.weight.cols));
+    }
+    select(t, {0}, s_.hidden);
+    if (all_hidden()) return;
+    // The mean square is over fewer channels now, as if the others were 0.
+    const float scale = float(std::sqrt(double(c_.hidden) / double(s_.hidden.size())));
+    const float one = c_.norm_plus_one ? 1.0f : 0.0f;
+    std::vector<float> values(std::size_t(t.weight.cols));
+    t.weight.format->decode(*t.weight.format, t.weight.data, t.weight.cols, values.data());
+    for (float& v : values) v = (v + one) * scale - one;
+    keep(t, f32_format(), values.data(), dim(values.size() * sizeof(float)));
+  }
+
+  void keep(ModelTensor& t, const Format& format, const void* bytes, dim size_bytes) {
+    Buffer out(size_bytes);
+    std::memcpy(out.data(), bytes, std::size_t(size_bytes));
+    t.weight.format = &format;
+    t.weight.data = m_.scratch.keep(std::move(out));
+  }
+
+  void select(ModelTensor& t, const std::vector<dim>& rows, const std::vector<dim>& cols) {
+    const bool all_cols = dim(cols.size()) == t.weight.cols;
+    if (all_cols && dim(rows.size()) == t.weight.rows) return;
+    const Format& format = *t.weight.format;
+    const dim before_bytes = row_bytes(format, t.weight.cols);
+    const bool elements = format.block == 1;
+    const Format& stored = all_cols || elements ? format : f32_format();
+    const dim after_bytes = row_bytes(stored, dim(cols.size()));
+    Buffer out(dim(rows.size()) * after_bytes);
+    parallel_ranges(dim(rows.size()), 16, [&](dim begin, dim end) {
+      std::vector<float> decoded(all_cols || elements ? 0 : std::size_t(t.weight.cols));
+      for (dim r = begin; r < end; ++r) {
+        const std::byte* from = t.weight.data + rows[std::size_t(r)] * before_bytes;
+        std::byte* to = out.data() + r * after_bytes;
+        if (all_cols) {
+          std::memcpy(to, from, std::size_t(after_bytes));
+        } else if (elements) {
+          for (const dim c : cols)
+            std::memcpy(std::exchange(to, to + format.block_bytes), from + c * format.block_bytes,
+                        std::size_t(format.block_bytes));
+        } else {
+          format.decode(format, from, t.weight.cols, decoded.data());
+          for (std::size_t c = 0; c < cols.size(); ++c)
+            std::memcpy(to + 4 * c, &decoded[std::size_t(cols[c])], sizeof(float));
+        }
+      }
+    });
+    t.weight.format = &stored;
+    t.weight.rows = dim(rows.size());
+    t.weight.cols = dim(cols.size());
+    t.weight.data = m_.scratch.keep(std::move(out));
+    if (t.shape.size() == 2) t.shape = {t.weight.rows, t.weight.cols};
+    if (t.shape.size() == 1) t.shape = {t.weight.cols};
+  }
+
+  // What the family calls it; null where it has no such tensor.
+  const TensorName* entry(Role role, Part part) const {
+    for (const TensorName& e : m_.arch->tensors)
+      if (e.role == role && e.part == part && !(m_.gguf.empty() ? e.hf : e.gguf).empty()) return &e;
+    return nullptr;
+  }
+
+  ModelTensor* find(Role role, dim layer, Part part) {
+    const auto at = std::find_if(m_.tensors.begin(), m_.tensors.end(), [&](const ModelTensor& t) {
+      return t.role == role && t.layer == layer && t.part == part;
+    });
+    return at == m_.tensors.end() ? nullptr : &*at;
+  }
+
+  void add_bias(Role role, dim layer, const std::vector<float>& more, dim size) {
+    const ModelTensor* old = find(role, layer, Part::bias);
+    const TensorName* name = entry(role, Part::bias);
+    if (!old && (!name || !find(role, layer, Part::weight))) return;
+    std::vector<float> values(static_cast<std::size_t>(size), 0.0f);
+    if (old) old->weight.format->decode(*old->weight.format, old->weight.data, size, values.data());
+    for (std::size_t i = 0; i < more.size(); ++i) values[i] += more[i];
+    if (old && more.empty()) return;
+    if (!old) {
+      ModelTensor made;
+      made.name = tensor_name(m_.gguf.empty() ? name->hf : name->gguf, layer);
+      made.role = role;
+      made.part = Part::bias;
+      made.layer = layer;
+      made.shape = {size};
+      set_shape(made);
+      m_.tensors.insert(m_.tensors.begin() + (find(role, layer, Part::weight) - m_.tensors.data()) + 1,
+                        std::move(made));
+    }
+    keep(*find(role, layer, Part::bias), f32_format(), values.data(), size * dim(sizeof(float)));
+  }
+
+  // Programs take biases for all projections of a branch or for none, so the others get zeros.
+  void add_biases() {
+    const auto picked = [](const std::vector<float>& all, const std::vector<dim>& at) {
+      std::vector<float> out;
+      for (const dim i : at) out.push_back(all[std::size_t(i)]);
+      return out;
+    };
+    for (std::size_t l = 0; l < s_.blocks.size(); ++l) {
+      const BlockCut& b = s_.blocks[l];
+      const dim layer = dim(l), hidden = dim(s_.hidden.size());
+      if (!b.attn_bias.empty()) {
+        const dim q = dim(b.heads.size()) * c_.head_dim, kv = dim(b.kv_heads.size()) * c_.head_dim;
+        add_bias(Role::attn_o, layer, picked(b.attn_bias, s_.hidden), hidden);
+        add_bias(Role::attn_q, layer, {}, q);
+        add_bias(Role::attn_k, layer, {}, kv);
+        add_bias(Role::attn_v, layer, {}, kv);
+        add_bias(Role::attn_qkv, layer, {}, q + 2 * kv);
+      }
+      if (!b.ffn_bias.empty()) {
+        const dim n = dim(b.neurons.size());
+        add_bias(Role::ffn_down, layer, picked(b.ffn_bias, s_.hidden), hidden);
+        add_bias(Role::ffn_gate, layer, {}, n);
+        add_bias(Role::ffn_up, layer, {}, n);
+        add_bias(Role::ffn_gate_up, layer, {}, 2 * n);
+      }
+    }
+  }
+
+  void set_choices() {
+    const Config before = c_;
+    c_.layers = dim(s_.layers.size());
+    c_.hidden = dim(s_.hidden.size());
+    const BlockCut& b = s_.blocks.front();
+    c_.heads = dim(b.heads.size());
+    c_.kv_heads = dim(b.kv_heads.size());
+    c_.ffn = dim(b.neurons.size());
+    if (c_.hidden != before.hidden) c_.norm_eps *= double(before.hidden) / double(c_.hidden);
+    if (!m_.hf_config.empty()) m_.hf_config = described(before);
+  }
+
+  // config.json with what has changed.
+  std::string described(const Config& before) const {
+    nlohmann::json config = nlohmann::json::parse(m_.hf_config);
+    const nlohmann::json was = config_to_hf(before, *m_.arch), is = config_to_hf(c_, *m_.arch);
+    for (const auto& [key, value] : is.items())
+      if (!was.contains(key) || was.at(key) != value) config[key] = value;
+    const Spelling spelling{true, m_.arch->hf_sizes};
+    for (const SizeKey& key : size_keys())  // no longer what its default makes of the others
+      if (key.field == &Config::head_dim && !spelling.in_hf(key).hf.empty())
+        config[std::string(spelling.in_hf(key).hf)] = c_.head_dim;
+    if (const auto types = config.find("layer_types"); types != config.end() && types->is_array()) {
+      nlohmann::json kept = nlohmann::json::array();
+      for (const dim layer : s_.layers)
+        if (std::size_t(layer) < types->size()) kept.push_back(types->at(std::size_t(layer)));
+      *types = kept;
+    }
+    const auto added = [&](const std::vector<float> BlockCut::*bias) {
+      return std::any_of(s_.blocks.begin(), s_.blocks.end(), [&](const BlockCut& b) { return !(b.*bias).empty(); });
+    };
+    if (added(&BlockCut::attn_bias) && !m_.arch->hf_bias_key.empty()) config[std::string(m_.arch->hf_bias_key)] = true;
+    if (added(&BlockCut::ffn_bias)) config["mlp_bias"] = true;
+    return config.dump();
+  }
+
+  Model::Impl& m_;
+  Config& c_;
+  const Surgery& s_;
+};
+
+void refuse(const Model& model, const std::string& why, std::string_view hint) {
+  if (!why.empty())
+    throw Error(Blame::input, model.path().string(), fmt::format("expected a model that can be cut so: {}", why), hint);
+}
+
+std::string as_stored(const Model& model) {
+  for (const ModelTensor& t : model.tensors()) {
+    if (t.outliers) return "it keeps outliers apart";
+    if (t.turn) return "its matrices are stored between rotations";
+  }
+  return model.config().rotated_down ? "it is rotated" : "";
+}
+
+}  // namespace
+
+Model cut_model(const Model& model, const Surgery& s) {
+  const Config& c = model.config();
+  PITH_CHECK(!s.layers.empty() && s.blocks.size() == s.layers.size() && !s.hidden.empty());
+  const BlockCut& shape = s.blocks.front();
+  for (const BlockCut& b : s.blocks)
+    PITH_CHECK(b.heads.size() == shape.heads.size() && b.kv_heads.size() == shape.kv_heads.size() &&
+               b.neurons.size() == shape.neurons.size() && b.heads.size() % b.kv_heads.size() == 0);
+  refuse(model, as_stored(model), "start from the original model");
+  if (dim(shape.heads.size()) != c.heads) refuse(model, cannot_cut_heads(model), "prune neurons or layers instead");
+  if (dim(shape.neurons.size()) != c.ffn) refuse(model, cannot_cut_neurons(model), "prune heads or layers instead");
+  if (dim(s.hidden.size()) != c.hidden) refuse(model, cannot_cut_hidden(model), "prune neurons or layers instead");
+  refuse(model, cannot_keep_layers(model, s.layers), "prune neurons or heads instead");
+  return Model::edited(model, [s](Model::Impl& impl) { Surgeon(impl, s).run(); });
+}
+
+}  // namespace pith

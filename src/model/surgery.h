@@ -1,0 +1,41 @@
+// A model with structures taken out: its matrices are smaller, and its choices say so. What is left computes what the
+// whole model would with zeros in place of the rest.
+#pragma once
+#include <vector>
+
+#include "model/model.h"
+
+namespace pith {
+
+// What stays of a block, in ascending order.
+struct BlockCut {
+  std::vector<dim> kv_heads;
+  std::vector<dim> heads;    // query heads, equally many of each kv head that stays
+  std::vector<dim> neurons;  // of the feed-forward network; of a mixture of experts: all
+  // (hidden) added to what a branch gives, for what its lost inputs gave on average; empty: nothing.
+  std::vector<float> attn_bias = {}, ffn_bias = {};
+};
+
+struct Surgery {
+  std::vector<dim> layers;       // that stay, ascending
+  std::vector<BlockCut> blocks;  // one for each of them; all of the same sizes
+  std::vector<dim> hidden;       // channels of the residual stream that stay, ascending
+};
+
+// Of which nothing is taken.
+Surgery whole(const Config& config);
+BlockCut whole_block(const Config& config);
+
+// Why heads, neurons, channels or layers of such a model cannot be taken out; empty: they can.
+std::string cannot_cut_heads(const Model& model);
+std::string cannot_cut_neurons(const Model& model);
+std::string cannot_cut_hidden(const Model& model);
+std::string cannot_keep_layers(const Model& model, const std::vector<dim>& layers);
+// Whether the family has a place for biases of the branches' last matrices.
+bool takes_branch_biases(const Model& model);
+
+// The model again, opened anew. Rows stay as they are stored; where columns are taken out of a format with blocks, the
+// rest is set aside in f32. Error(input) as the functions above say.
+Model cut_model(const Model& model, const Surgery& surgery);
+
+}  // namespace pith
