@@ -272,7 +272,7 @@ TEST(Reconstruct, RefusesWhatHasNoGradients) {
 TEST(Reconstruct, StandsAfterWhatRounds) {
   EXPECT_EQ(steps_of("awq+gptq+autoround", {}).size(), 3u);
   EXPECT_NE(
-      error_of([] { steps_of("autoround+gptq", {}); }).find("expected a method that scales or rotates before the +"),
+      error_of([] { steps_of("autoround+gptq", {}); }).find("expected a method that prepares the model before the +"),
       std::string::npos);
 }
 

@@ -48,7 +48,7 @@ TEST(ScaledRun, OptionsGoToTheMethodThatKnowsThem) {
   EXPECT_EQ(fault("awq+gptq", "damping=0.05"), "");
   EXPECT_NE(fault("awq+gptq", "colour=red").find("colour"), std::string::npos);
   EXPECT_NE(fault("awq", "damping=0.05").find("damping"), std::string::npos);
-  EXPECT_NE(fault("gptq+awq", "").find("expected a method that scales or rotates before the +, got 'gptq'"),
+  EXPECT_NE(fault("gptq+awq", "").find("expected a method that prepares the model before the +, got 'gptq'"),
             std::string::npos);
   EXPECT_NE(fault("awq+", "").find("expected one of"), std::string::npos);
 }

@@ -15,7 +15,7 @@ namespace pith {
 
 namespace {
 
-constexpr dim kStretches = 4;                     // of layers
+constexpr dim kStretches = 4;  // of layers
 
 Role read_by(const Model& model, const ModelTensor& t) {
   return t.role == Role::embed && model.config().tied_embeddings ? Role::lm_head : t.role;

@@ -1,16 +1,14 @@
-#include "model/surgery.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "core/parallel.h"
 #include "formats/format.h"
-#include "model/config_hf.h"
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
+#include "model/surgery.h"
+#include "model/surgery/cut_config.h"
 
 namespace pith {
 
@@ -267,31 +265,7 @@ class Surgeon {
     c_.kv_heads = dim(b.kv_heads.size());
     c_.ffn = dim(b.neurons.size());
     if (c_.hidden != before.hidden) c_.norm_eps *= double(before.hidden) / double(c_.hidden);
-    if (!m_.hf_config.empty()) m_.hf_config = described(before);
-  }
-
-  // config.json with what has changed.
-  std::string described(const Config& before) const {
-    nlohmann::json config = nlohmann::json::parse(m_.hf_config);
-    const nlohmann::json was = config_to_hf(before, *m_.arch), is = config_to_hf(c_, *m_.arch);
-    for (const auto& [key, value] : is.items())
-      if (!was.contains(key) || was.at(key) != value) config[key] = value;
-    const Spelling spelling{true, m_.arch->hf_sizes};
-    for (const SizeKey& key : size_keys())  // no longer what its default makes of the others
-      if (key.field == &Config::head_dim && !spelling.in_hf(key).hf.empty())
-        config[std::string(spelling.in_hf(key).hf)] = c_.head_dim;
-    if (const auto types = config.find("layer_types"); types != config.end() && types->is_array()) {
-      nlohmann::json kept = nlohmann::json::array();
-      for (const dim layer : s_.layers)
-        if (std::size_t(layer) < types->size()) kept.push_back(types->at(std::size_t(layer)));
-      *types = kept;
-    }
-    const auto added = [&](const std::vector<float> BlockCut::*bias) {
-      return std::any_of(s_.blocks.begin(), s_.blocks.end(), [&](const BlockCut& b) { return !(b.*bias).empty(); });
-    };
-    if (added(&BlockCut::attn_bias) && !m_.arch->hf_bias_key.empty()) config[std::string(m_.arch->hf_bias_key)] = true;
-    if (added(&BlockCut::ffn_bias)) config["mlp_bias"] = true;
-    return config.dump();
+    if (!m_.hf_config.empty()) m_.hf_config = cut_config(m_.hf_config, before, c_, *m_.arch, s_);
   }
 
   Model::Impl& m_;
