@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/error.h"
 #include "core/rng.h"
 
 namespace pith {
@@ -54,27 +55,38 @@ Rotation::Rotation(dim n, std::uint64_t seed) : n_(n), block_(n & -n), k_(n / bl
   mix_ = k_ > 1 ? random_orthogonal(k_, rng) : std::vector<double>{1};
 }
 
+Rotation::Rotation(std::vector<double> q) : n_(dim(std::sqrt(double(q.size())) + 0.5)), block_(1), k_(n_) {
+  PITH_CHECK(n_ * n_ == dim(q.size()));
+  signs_.assign(std::size_t(n_), 1.0);
+  mix_ = std::move(q);
+}
+
 // Blocks by O, or by its transpose.
 void Rotation::mix(double* x, bool back) const {
   if (k_ == 1) return;
   std::vector<double> mixed(static_cast<std::size_t>(n_));
-  for (dim from = 0; from < k_; ++from)
-    for (dim to = 0; to < k_; ++to) {
-      const double factor = mix_[std::size_t(back ? to * k_ + from : from * k_ + to)];
-      for (dim i = 0; i < block_; ++i) mixed[std::size_t(to * block_ + i)] += x[from * block_ + i] * factor;
-    }
+  if (block_ == 1 && !back) {  // a whole matrix, in the order of memory
+    for (dim from = 0; from < k_; ++from)
+      for (dim to = 0; to < k_; ++to) mixed[std::size_t(to)] += x[from] * mix_[std::size_t(from * k_ + to)];
+  } else {
+    for (dim from = 0; from < k_; ++from)
+      for (dim to = 0; to < k_; ++to) {
+        const double factor = mix_[std::size_t(back ? to * k_ + from : from * k_ + to)];
+        for (dim i = 0; i < block_; ++i) mixed[std::size_t(to * block_ + i)] += x[from * block_ + i] * factor;
+      }
+  }
   for (dim i = 0; i < n_; ++i) x[i] = mixed[std::size_t(i)];
 }
 
 void Rotation::apply(double* x) const {
   for (dim i = 0; i < n_; ++i) x[i] *= signs_[std::size_t(i)];
-  hadamard_blocks(x, n_);
+  for (dim at = 0; at < n_; at += block_) hadamard(x + at, block_);
   mix(x, false);
 }
 
 void Rotation::undo(double* x) const {
   mix(x, true);
-  hadamard_blocks(x, n_);
+  for (dim at = 0; at < n_; at += block_) hadamard(x + at, block_);
   for (dim i = 0; i < n_; ++i) x[i] *= signs_[std::size_t(i)];
 }
 

@@ -16,6 +16,7 @@ void hadamard_blocks(double* x, dim n);
 class Rotation {
  public:
   Rotation(dim n, std::uint64_t seed);
+  explicit Rotation(std::vector<double> q);  // Q itself, (n, n), orthogonal
   dim size() const { return n_; }
   void apply(double* x) const;  // x (n) = x Q
   void undo(double* x) const;   // x (n) = x Q^T

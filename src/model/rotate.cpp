@@ -42,7 +42,10 @@ void check_basis(const Model& model) {
 class Rotator {
  public:
   Rotator(Model::Impl& model, const RotationChoice& choice)
-      : m_(model), c_(model.config), choice_(choice), stream_(c_.hidden, choice.seed) {}
+      : m_(model),
+        c_(model.config),
+        choice_(choice),
+        stream_(choice.basis ? Rotation(*choice.basis) : Rotation(c_.hidden, choice.seed)) {}
 
   void run() {
     untie();

@@ -1,12 +1,17 @@
 // A model in another basis of its residual stream, where no element stands out: it computes the same, with all norms'
 // weights in the matrices that read them (QuaRot, arXiv:2404.00456).
 #pragma once
+#include <memory>
+#include <vector>
+
 #include "model/model.h"
 
 namespace pith {
 
 struct RotationChoice {
   std::uint64_t seed = 0;
+  // Of the residual stream: x becomes x Q, with this Q (hidden, hidden) instead of a random one.
+  std::shared_ptr<const std::vector<double>> basis = {};
   bool heads = true;  // values of each head by a Hadamard matrix, undone by the output projection
   // The inputs of down-projections, too. That one is turned while the model runs (Config::rotated_down), which other
   // programs cannot do.

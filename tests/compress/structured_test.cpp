@@ -135,6 +135,45 @@ TEST(Structured, ABlockThatDoesNothingGoesFirstAndIsNotMissed) {
     }
 }
 
+// A stream that has values in 96 of its 128 channels only, so that a quarter of it carries nothing.
+TEST(Structured, AxesThatCarryNothingAreCutOffForNothing) {
+  const TempFolder temp;
+  const auto narrow = [](const std::string& name, std::vector<float>& values) {
+    const bool reads = name.find("embed") != name.npos;  // channels are its columns; of what writes the stream, rows
+    const bool writes = name.find("o_proj") != name.npos || name.find("down_proj") != name.npos;
+    const std::size_t cols = name.find("down_proj") != name.npos ? 256 : 128;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if ((reads && i % 128 >= 96) || (writes && i / cols >= 96)) values[i] = 0;
+  };
+  const auto source =
+      write_model(temp.path / "in", {.layers = 3, .hidden = 128, .ffn = 256, .tied = false, .edit = narrow});
+  const std::vector<float> before = logits_of(Model::open(source));
+  const double size = distance(before, std::vector<float>(before.size(), 0.0f));
+  for (const char* ratio : {"ratio=0", "ratio=0.25", "ratio=0.5"}) {
+    const auto out = temp.path / ratio;
+    run(source, pruned("slicegpt", {ratio}), out);
+    const Model cut = Model::open(out);
+    EXPECT_EQ(cut.config().hidden, ratio == std::string("ratio=0")      ? 128
+                                   : ratio == std::string("ratio=0.25") ? 96
+                                                                        : 64);
+    EXPECT_EQ(cut.config().head_dim, 32);
+    const double lost = distance(before, logits_of(cut)) / size;
+    if (cut.config().hidden == 64)
+      EXPECT_GT(lost, 0.05);
+    else
+      EXPECT_LT(lost, 1e-4) << ratio;  // f32 in another basis
+  }
+}
+
+TEST(Structured, MinitronGivesTheShapeThatIsAsked) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 4, .hidden = 128, .ffn = 256});
+  run(source, pruned("minitron", {"hidden=96", "layers=3", "kv-heads=1", "neurons=160"}), temp.path / "out");
+  const Config c = Model::open(temp.path / "out").config();
+  EXPECT_EQ((std::vector<dim>{c.hidden, c.layers, c.heads, c.kv_heads, c.ffn, c.head_dim}),
+            (std::vector<dim>{96, 3, 2, 1, 160, 32}));
+}
+
 TEST(Structured, StepsFollowOneAnotherAndRoundingIsLast) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {.layers = 4});

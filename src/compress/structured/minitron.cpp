@@ -1,0 +1,101 @@
+// Minitron: a model of a given shape in one step. Channels of the residual stream, heads and neurons are ranked by how
+// large what they give is on average, blocks by how far they turn the stream. Meant to be trained afterwards.
+#include <algorithm>
+#include <cmath>
+
+#include "compress/structured/branches.h"
+#include "compress/structured/shape.h"
+#include "core/error.h"
+#include "model/block_forward.h"
+
+namespace pith {
+
+namespace {
+
+// Of each channel of the stream, over all blocks: the sum of the norms of what the blocks' norms give.
+class NormOutputs : public LinearObserver {
+ public:
+  explicit NormOutputs(dim hidden) : channels(static_cast<std::size_t>(hidden)) {}
+  void linear_input(Role role, dim, const float* x, dim rows, dim cols) override {
+    if (role != Role::attn_v && role != Role::attn_qkv && role != Role::ffn_up && role != Role::ffn_gate_up) return;
+    for (dim c = 0; c < cols; ++c) {
+      double sum = 0;
+      for (dim r = 0; r < rows; ++r) sum += std::fabs(double(x[r * cols + c]));
+      channels[std::size_t(c)] += sum;
+    }
+  }
+  std::vector<double> channels;
+};
+
+std::vector<double> channel_scores(const ReshapeTask& task) {
+  const CalibrationTokens& tokens = task.tokens();
+  std::size_t longest = 0;
+  for (const auto& s : tokens.sequences) longest = std::max(longest, s.size());
+  const Config& c = task.model.config();
+  BlockForward forward(Network::of(task.model), dim(longest));
+  std::vector<float> x(longest * std::size_t(c.hidden));
+  NormOutputs outputs(c.hidden);
+  task.progress.begin("channels", dim(tokens.sequences.size()));
+  for (const auto& sequence : tokens.sequences) {
+    forward.embed(sequence, x.data());
+    for (dim layer = 0; layer < c.layers; ++layer) forward.run(layer, x.data(), dim(sequence.size()), &outputs);
+    task.progress.advance(1, "what channels carry");
+  }
+  return outputs.channels;
+}
+
+// 0: all.
+dim wanted(const Options& options, std::string_view name, dim all) {
+  const dim n = dim(options.number(name));
+  if (n > all) throw input_error("minitron", "{}: expected at most the {} of the model, got {}", name, all, n);
+  return n == 0 ? all : n;
+}
+
+std::vector<double> norms(const Channels& channels) {
+  std::vector<double> out;
+  for (dim c = 0; c < dim(channels.squares.size()); ++c) out.push_back(channels.norm(c));
+  return out;
+}
+
+Model minitron_reshape(const ReshapeTask& task, const Options& options) {
+  const Model& model = task.model;
+  const Config& c = model.config();
+  const BlockShape shape{wanted(options, "kv-heads", c.kv_heads), wanted(options, "neurons", c.ffn)};
+  const dim hidden = wanted(options, "hidden", c.hidden), layers = wanted(options, "layers", c.layers);
+  const std::vector<BlockView> views = view_blocks(model, task.tokens(), task.progress);
+  const dim of_kv_head = c.heads / c.kv_heads * c.head_dim;
+  Surgery surgery = keep_highest(model, shape, [&](dim layer) {
+    const BlockView& v = views[std::size_t(layer)];
+    return BlockScores{in_groups(norms(v.attn), of_kv_head), norms(v.ffn)};
+  });
+  if (hidden < c.hidden) surgery.hidden = highest(channel_scores(task), hidden);
+  std::vector<double> influence;
+  for (const BlockView& v : views) influence.push_back(v.influence);
+  surgery.layers = highest(influence, layers);
+  std::vector<BlockCut> blocks;
+  for (const dim l : surgery.layers) blocks.push_back(surgery.blocks[std::size_t(l)]);
+  surgery.blocks = std::move(blocks);
+  return cut_model(model, surgery);
+}
+
+OptionSpec size_option(std::string_view name, std::string_view help) {
+  return {.name = name, .default_value = "0", .help = help, .choices = {}, .low = 0, .high = 1e9};
+}
+
+}  // namespace
+
+extern const Method minitron_method;
+const Method minitron_method{
+    .name = "minitron",
+    .family = "structured pruning",
+    .summary = "a model of a given shape in one step: what is largest on average stays; to be trained afterwards",
+    .paper = "Minitron (arXiv:2407.14679)",
+    .options = {size_option("hidden", "channels of the residual stream; 0: all"),
+                size_option("layers", "blocks; 0: all"),
+                size_option("kv-heads", "of every block, with their query heads; 0: all"),
+                size_option("neurons", "of every block's feed-forward network; 0: all")},
+    .needs = Needs::text,
+    .reshape = minitron_reshape,
+};
+
+}  // namespace pith
