@@ -3,9 +3,9 @@
 
 #include "cli/calibration_options.h"
 #include "cli/command.h"
+#include "cli/output_files.h"
 #include "compress/lowrank/recover.h"
 #include "core/error.h"
-#include "io/stage.h"
 #include "report/human.h"
 
 namespace pith::cli {
@@ -30,31 +30,11 @@ std::string as_json(const RecoverOptions& o, const Recovered& found, const std::
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-dim write(const std::filesystem::path& target, const std::vector<AdapterFile>& files, bool overwrite) {
-  const bool single = files.size() == 1 && files[0].name.empty();
-  Stage stage(target, single ? Stage::Kind::file : Stage::Kind::folder, "adapter",
-              {.resume = false, .overwrite = overwrite});
-  dim total = 0;
-  for (const AdapterFile& file : files) {
-    const std::string name = single ? target.filename().string() : file.name;
-    stage.add_file(name, dim(file.bytes.size()));
-    stage.write(name, 0, std::as_bytes(std::span(file.bytes)));
-    total += dim(file.bytes.size());
-  }
-  stage.commit();
-  return total;
-}
-
 void run(const RecoverOptions& o) {
   const Model original = Model::open(o.original), compressed = Model::open(o.compressed);
-  std::string target = o.out.empty() ? o.compressed : o.out;
-  if (o.out.empty()) {
-    while (target.ends_with('/')) target.pop_back();
-    if (target.ends_with(".gguf")) target.resize(target.size() - 5);
-    target += compressed.is_gguf() ? "-adapter.gguf" : "-adapter";
-  }
+  const std::string target = o.out.empty() ? adapter_target(compressed) : o.out;
   const Recovered found = recover(original, compressed, dim(o.rank), o.calibration.choice(), terminal_progress());
-  const dim bytes = write(target, adapter_files(compressed, found.parts), o.overwrite);
+  const dim bytes = write_adapter(target, adapter_files(compressed, found.parts), o.overwrite);
   if (o.json) return print(as_json(o, found, target, bytes));
   std::string text;
   for (const std::string& note : found.notes) text += "note: " + note + "\n";

@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 
 #include "cli/command.h"
+#include "cli/output_files.h"
 #include "compress/recipe_file.h"
 #include "compress/target_profile.h"
 #include "core/error.h"
@@ -151,22 +151,6 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   job.container = choose_container(container, o.out, recipe, model);
   job.target = o.out.empty() ? default_target(o, job.container) : std::filesystem::path(o.out);
   return job;
-}
-
-// Written beside and renamed, so that a report is whole or absent.
-static void write_whole(const std::filesystem::path& path, const std::string& text) {
-  auto part = path;
-  part += ".part";
-  std::ofstream out(part, std::ios::binary);
-  out << text << std::flush;
-  if (!out) throw environment_error(path.string(), "the report cannot be written");
-  std::filesystem::rename(part, path);
-}
-
-static std::filesystem::path beside(std::filesystem::path target, const char* ending) {
-  target = (target / "").parent_path();  // without a slash at the end
-  if (target.extension() == ".gguf") target.replace_extension();
-  return target += ending;
 }
 
 void run_job(const CompressOptions& o, const CompressJob& job, const Model& model) {

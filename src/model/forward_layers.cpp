@@ -64,10 +64,12 @@ void Layers::multiply(std::span<const Product> products, dim layer, LinearObserv
     if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
     const ActPlan* act = net_.act && is_linear(p.role) ? net_.act : p.linear->act;
     const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
-    if (p.linear->panels && !p.linear->turn && !(act && act->on()))
+    if (p.linear->panels && !p.linear->turn && !p.linear->low_rank && !(act && act->on()))
       panel_products_.push_back({p.linear->panels, p.linear->bias, p.y, stride, p.add});
     else
-      linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn}, linear_);
+      linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn,
+              p.linear->low_rank},
+             linear_);
   }
   const Product& first = products[0];
   if (!panel_products_.empty())

@@ -22,7 +22,8 @@
 
 namespace pith {
 
-struct Arch;  // model/arch.h
+struct Arch;         // model/arch.h
+struct LowRankTerm;  // ops/low_rank.h
 
 // One logical tensor. Vectors have rows == 1. `weight.data` may be a view into a map.
 struct ModelTensor {
@@ -45,11 +46,12 @@ dim bytes_of(const ModelTensor& t);  // outliers included
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {
   const Weight* weight = nullptr;
-  const float* bias = nullptr;          // (rows)
-  const ActPlan* act = nullptr;         // how its input is rounded; null: not at all
-  float act_scale = 0;                  // where the plan has it fixed
-  const Turn* turn = nullptr;           // as ModelTensor::turn
-  const PanelWeight* panels = nullptr;  // the weight as fast products read it; null: products in f32
+  const float* bias = nullptr;            // (rows)
+  const ActPlan* act = nullptr;           // how its input is rounded; null: not at all
+  float act_scale = 0;                    // where the plan has it fixed
+  const Turn* turn = nullptr;             // as ModelTensor::turn
+  const PanelWeight* panels = nullptr;    // the weight as fast products read it; null: products in f32
+  const LowRankTerm* low_rank = nullptr;  // an adapter that is being learned; null: none
 };
 
 // Norm weights and biases widened to f32 once at load (they are small).

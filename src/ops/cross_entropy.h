@@ -7,11 +7,9 @@
 namespace pith {
 
 struct CrossEntropyRows {
-  float* logits = nullptr;  // (n, vocab), finite; become the gradient by what was multiplied and capped
+  float* logits = nullptr;  // (n, vocab), finite; become the gradient
   dim n = 0, vocab = 0;
   std::span<const Token> targets;  // (n), of the vocabulary
-  float multiplier = 1;            // the logits are these times what lm_head gave,
-  float cap = 0;                   // then cap * tanh(. / cap); 0: not capped
   double weight = 1;               // of each row in the loss
 };
 // The sum of weight * -ln p(target).

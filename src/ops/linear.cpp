@@ -208,6 +208,12 @@ void turned_linear(const LinearCall& c, LinearWorkspace& ws) {
 void linear(const LinearCall& call, LinearWorkspace& workspace) {
   PITH_CHECK(call.weight && call.x && call.y);
   if (call.n == 0) return;
+  if (call.low_rank) {
+    LinearCall base = call;
+    base.low_rank = nullptr;
+    linear(base, workspace);
+    return add_low_rank(*call.low_rank, call.x, call.n, call.y, call.y_stride, workspace.low_rank);
+  }
   if (call.turn) return turned_linear(call, workspace);
   if (!call.act || !call.act->on()) return plain_linear(call, workspace);
   if (is_integer_product(call)) return integer_product(call, workspace);

@@ -6,6 +6,7 @@
 #include "core/weight.h"
 #include "formats/sparse.h"  // weight_rows, weight_cols
 #include "ops/act/act_codec.h"
+#include "ops/low_rank.h"
 #include "ops/turn.h"
 
 namespace pith {
@@ -16,8 +17,10 @@ struct LinearWorkspace {
   Buffer widened;  // per thread: 17 rows in f32
   Buffer inputs;   // x rounded
   Buffer turned;   // x and y of a turned matrix
+  Buffer low_rank;
   dim size_bytes() const {
-    return packed.size_bytes() + widened.size_bytes() + inputs.size_bytes() + turned.size_bytes();
+    return packed.size_bytes() + widened.size_bytes() + inputs.size_bytes() + turned.size_bytes() +
+           low_rank.size_bytes();
   }
 };
 
@@ -28,10 +31,11 @@ struct LinearCall {
   dim n = 0;
   float* y = nullptr;  // (n, rows), row i at y + i * y_stride
   dim y_stride = 0;
-  bool add = false;              // y += instead of y =
-  const ActPlan* act = nullptr;  // how x is rounded; null: not at all
-  float act_scale = 0;           // where the plan has it fixed
-  const Turn* turn = nullptr;    // `weight` stands for this matrix turned back; null: for itself
+  bool add = false;                       // y += instead of y =
+  const ActPlan* act = nullptr;           // how x is rounded; null: not at all
+  float act_scale = 0;                    // where the plan has it fixed
+  const Turn* turn = nullptr;             // `weight` stands for this matrix turned back; null: for itself
+  const LowRankTerm* low_rank = nullptr;  // added to the matrix; null: nothing
 };
 void linear(const LinearCall& call, LinearWorkspace& workspace);
 

@@ -111,7 +111,7 @@ void bias_gradient(const LinearBackwardCall& c, dim rows) {
 }  // namespace
 
 void linear_backward(const LinearBackwardCall& c, LinearBackwardWorkspace& ws) {
-  PITH_CHECK(c.weight && c.dy && (c.x || !c.dweight));
+  PITH_CHECK(c.weight && c.dy && (c.x || !(c.dweight || c.dlow_rank_a)));
   if (c.n == 0) return;
   const dim rows = weight_rows(*c.weight), cols = weight_cols(*c.weight);
   const Encoded* narrow_weight = has_bf16_products() ? plain(*c.weight, bf16_format()) : nullptr;
@@ -136,6 +136,7 @@ void linear_backward(const LinearBackwardCall& c, LinearBackwardWorkspace& ws) {
   else if (c.dweight)
     weight_gradient(c, dy, x, rows, cols);
   if (c.dbias) bias_gradient(c, rows);
+  if (c.low_rank) low_rank_backward({c.low_rank, c.x, c.dy, c.n, c.dx, c.dlow_rank_a, c.dlow_rank_b}, ws.low_rank);
 }
 
 }  // namespace pith

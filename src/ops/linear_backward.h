@@ -10,7 +10,10 @@ struct LinearBackwardWorkspace {
   Buffer weight;    // a panel widened to f32
   Buffer narrowed;  // operands in bf16
   Buffer squared;   // operands squared
-  dim size_bytes() const { return weight.size_bytes() + narrowed.size_bytes() + squared.size_bytes(); }
+  Buffer low_rank;
+  dim size_bytes() const {
+    return weight.size_bytes() + narrowed.size_bytes() + squared.size_bytes() + low_rank.size_bytes();
+  }
 };
 
 struct LinearBackwardCall {
@@ -20,9 +23,11 @@ struct LinearBackwardCall {
   dim n = 0;
   float* dx = nullptr;  // (n, cols), dense, = or +=; null: not wanted
   bool add = false;
-  float* dweight = nullptr;  // (rows, cols), added to; null: not wanted
-  float* dbias = nullptr;    // (rows), added to; null: not wanted
-  bool squares = false;      // dweight gets, for each row of x, the square of its part dy^T x instead
+  float* dweight = nullptr;               // (rows, cols), added to; null: not wanted
+  float* dbias = nullptr;                 // (rows), added to; null: not wanted
+  bool squares = false;                   // dweight gets, for each row of x, the square of its part dy^T x instead
+  const LowRankTerm* low_rank = nullptr;  // added to the matrix; null: nothing
+  float *dlow_rank_a = nullptr, *dlow_rank_b = nullptr;  // added to; null: not wanted
 };
 void linear_backward(const LinearBackwardCall& call, LinearBackwardWorkspace& workspace);
 

@@ -16,7 +16,7 @@ bool BlockBackward::Impl::slides() const { return layer_slides(config, layer); }
 void BlockBackward::Impl::fill_rope() {
   if (!config.rope.on) return;
   std::vector<dim> positions;
-  for (const dim length : lengths)
+  for (const dim length : at->lengths)
     for (dim p = 0; p < length; ++p) positions.push_back(p);
   const RopeChoice choice = rope_choice(config, slides(), max_length);
   rope.fill(rope_frequencies(choice, max_length), choice.magnitude, positions);
@@ -97,16 +97,16 @@ void BlockBackward::Impl::each_head_norm(const NormRowsBackward& all, dim count)
 void BlockBackward::Impl::copy_heads() {
   float *to_q = reserve(q, n * q_width), *to_k = reserve(k, n * kv_width), *to_v = reserve(v, n * kv_width);
   if (!block().qkv.weight) {
-    std::copy_n(tape.q.rows(), n * q_width, to_q);
-    std::copy_n(tape.k.rows(), n * kv_width, to_k);
-    std::copy_n(tape.v.rows(), n * kv_width, to_v);
+    std::copy_n(at->tape.q.rows(), n * q_width, to_q);
+    std::copy_n(at->tape.k.rows(), n * kv_width, to_k);
+    std::copy_n(at->tape.v.rows(), n * kv_width, to_v);
     return;
   }
   const dim width = q_width + 2 * kv_width;
   if (config.qkv_order == QkvOrder::by_head)
-    stack_qkv({tape.qkv.rows(), n, config.kv_heads, config.heads / config.kv_heads, config.head_dim}, heads);
+    stack_qkv({at->tape.qkv.rows(), n, config.kv_heads, config.heads / config.kv_heads, config.head_dim}, heads);
   for (dim i = 0; i < n; ++i) {
-    const float* row = tape.qkv.rows() + i * width;
+    const float* row = at->tape.qkv.rows() + i * width;
     std::copy_n(row, q_width, to_q + i * q_width);
     std::copy_n(row + q_width, kv_width, to_k + i * kv_width);
     std::copy_n(row + q_width + kv_width, kv_width, to_v + i * kv_width);
@@ -116,7 +116,7 @@ void BlockBackward::Impl::copy_heads() {
 float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients& wanted) {
   const Block& b = block();
   float* dout = reserve(dattended, n * q_width);
-  linear(b.o, tape.attended, dbranch, dout, false, wanted.o);
+  linear(b.o, at->tape.attended, dbranch, dout, false, wanted.o);
 
   fill_rope();
   copy_heads();
@@ -128,7 +128,7 @@ float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients
   to_scores(k.as<float>(), config.kv_heads, b.k_norm);
   std::vector<SequenceRows> sequences;
   dim row = 0;
-  for (const dim length : lengths) {
+  for (const dim length : at->lengths) {
     sequences.push_back({row, length});
     row += length;
   }
@@ -153,9 +153,9 @@ float* BlockBackward::Impl::input_of_heads(const float* dq_rows, const float* dk
   const Block& b = block();
   float* dx = reserve(dattn, n * config.hidden);
   if (!b.qkv.weight) {
-    linear(b.q, tape.attn_in, dq_rows, dx, false, wanted.q);
-    linear(b.k, tape.attn_in, dk_rows, dx, true, wanted.k);
-    linear(b.v, tape.attn_in, dv_rows, dx, true, wanted.v);
+    linear(b.q, at->tape.attn_in, dq_rows, dx, false, wanted.q);
+    linear(b.k, at->tape.attn_in, dk_rows, dx, true, wanted.k);
+    linear(b.v, at->tape.attn_in, dv_rows, dx, true, wanted.v);
     return dx;
   }
   const dim width = q_width + 2 * kv_width;
@@ -168,7 +168,7 @@ float* BlockBackward::Impl::input_of_heads(const float* dq_rows, const float* dk
   }
   if (config.qkv_order == QkvOrder::by_head)
     unstack_qkv({all, n, config.kv_heads, config.heads / config.kv_heads, config.head_dim}, heads);
-  linear(b.qkv, tape.attn_in, all, dx, false, wanted.qkv);
+  linear(b.qkv, at->tape.attn_in, all, dx, false, wanted.qkv);
   return dx;
 }
 

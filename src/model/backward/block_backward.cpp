@@ -43,22 +43,25 @@ static const Network& without_experts(const Network& network) {
   return network;
 }
 
-BlockBackward::Impl::Impl(const Network& network, dim longest, dim most_sequences)
-    : net(without_experts(network)),
+BlockBackward::Impl::Impl(const Network& network, dim longest, dim most_sequences, dim slot_count)
+    : slots(std::size_t(slot_count)),
+      net(without_experts(network)),
       config(*network.config),
       run(network, longest, most_sequences),
       max_length(longest),
       q_width(config.heads * config.head_dim),
       kv_width(config.kv_heads * config.head_dim) {}
 
-void BlockBackward::Impl::forward(dim l, float* hidden, std::span<const dim> sequence_lengths) {
-  layer = l;
-  lengths.assign(sequence_lengths.begin(), sequence_lengths.end());
+void BlockBackward::Impl::forward(dim l, float* hidden, std::span<const dim> sequence_lengths, dim slot) {
+  at = &slots[std::size_t(slot)];
+  at->layer = layer = l;
+  at->lengths.assign(sequence_lengths.begin(), sequence_lengths.end());
   n = 0;
-  for (const dim length : lengths) n += length;
-  tape.begin(n, config.hidden);
-  std::copy_n(hidden, n * config.hidden, reserve(input, n * config.hidden));
-  run.run(layer, hidden, lengths, &tape);
+  for (const dim length : at->lengths) n += length;
+  at->rows = n;
+  at->tape.begin(n, config.hidden);
+  std::copy_n(hidden, n * config.hidden, reserve(at->input, n * config.hidden));
+  run.run(layer, hidden, at->lengths, &at->tape);
 }
 
 void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const float* dy, float* dx, bool add,
@@ -75,7 +78,10 @@ void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const 
                    .add = add,
                    .dweight = wanted.weight,
                    .dbias = of.bias ? wanted.bias : nullptr,
-                   .squares = wanted.squares},
+                   .squares = wanted.squares,
+                   .low_rank = of.low_rank,
+                   .dlow_rank_a = wanted.low_rank_a,
+                   .dlow_rank_b = wanted.low_rank_b},
                   linear_workspace);
 }
 
@@ -123,27 +129,30 @@ float* BlockBackward::Impl::ffn(const float* dbranch, const BlockGradients& want
   const ActivationKernel kind = activation_kernel(config.activation);
   float* dx = reserve(dffn, n * config.hidden);
   float* da = reserve(dactive, n * width);
-  linear(b.down, tape.active, dbranch, da, false, wanted.down);
+  linear(b.down, at->tape.active, dbranch, da, false, wanted.down);
   if (b.gate_up.weight) {
-    const float* both = tape.gate_up.rows();
+    const float* both = at->tape.gate_up.rows();
     float* d = reserve(dgate, n * 2 * width);
     gate_rows_backward({kind, both, both + width, n, width, 2 * width, da, d, d + width});
-    linear(b.gate_up, tape.ffn_in, d, dx, false, wanted.gate_up);
+    linear(b.gate_up, at->tape.ffn_in, d, dx, false, wanted.gate_up);
     return dx;
   }
   float* du = reserve(dup, n * width);
   if (!config.gated) {
-    gate_rows_backward({kind, tape.up.rows(), nullptr, n, width, width, da, du, nullptr});
+    gate_rows_backward({kind, at->tape.up.rows(), nullptr, n, width, width, da, du, nullptr});
   } else {
     float* dg = reserve(dgate, n * width);
-    gate_rows_backward({kind, tape.gate.rows(), tape.up.rows(), n, width, width, da, dg, du});
-    linear(b.gate, tape.ffn_in, dg, dx, false, wanted.gate);
+    gate_rows_backward({kind, at->tape.gate.rows(), at->tape.up.rows(), n, width, width, da, dg, du});
+    linear(b.gate, at->tape.ffn_in, dg, dx, false, wanted.gate);
   }
-  linear(b.up, tape.ffn_in, du, dx, config.gated, wanted.up);
+  linear(b.up, at->tape.ffn_in, du, dx, config.gated, wanted.up);
   return dx;
 }
 
-void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted) {
+void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted, dim slot) {
+  at = &slots[std::size_t(slot)];
+  layer = at->layer;
+  n = at->rows;
   const Block& b = block();
   const dim values = n * config.hidden;
   const auto join = [&](const Norm& norm, const float* x, const float* dy, Gradient of_norm) {
@@ -152,10 +161,11 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
     else
       add(gradient, dy, values);
   };
-  const float* x = input.as<float>();
-  const float* dffn_in = ffn(branch_gradient(gradient, b.ffn_post_norm, tape.ffn_out, wanted.ffn_post_norm), wanted);
+  const float* x = at->input.as<float>();
+  const float* dffn_in =
+      ffn(branch_gradient(gradient, b.ffn_post_norm, at->tape.ffn_out, wanted.ffn_post_norm), wanted);
   if (config.parallel_block) {
-    const float* dbranch = branch_gradient(gradient, b.attn_post_norm, tape.attn_out, wanted.attn_post_norm);
+    const float* dbranch = branch_gradient(gradient, b.attn_post_norm, at->tape.attn_out, wanted.attn_post_norm);
     float* dattn_in = attention(dbranch, wanted);
     if (b.ffn_norm.weight)
       join(b.ffn_norm, x, dffn_in, wanted.ffn_norm);
@@ -163,9 +173,9 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
       add(dattn_in, dffn_in, values);
     join(b.attn_norm, x, dattn_in, wanted.attn_norm);
   } else {
-    PITH_CHECK(tape.middle.filled == n);
-    join(b.ffn_norm, tape.middle.rows(), dffn_in, wanted.ffn_norm);
-    const float* dbranch = branch_gradient(gradient, b.attn_post_norm, tape.attn_out, wanted.attn_post_norm);
+    PITH_CHECK(at->tape.middle.filled == n);
+    join(b.ffn_norm, at->tape.middle.rows(), dffn_in, wanted.ffn_norm);
+    const float* dbranch = branch_gradient(gradient, b.attn_post_norm, at->tape.attn_out, wanted.attn_post_norm);
     join(b.attn_norm, x, attention(dbranch, wanted), wanted.attn_norm);
   }
   if (!all_finite(gradient, values))
@@ -173,23 +183,33 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
                 "a weight there is damaged, or values overflow");
 }
 
-BlockBackward::BlockBackward(const Network& network, dim max_length, dim sequences)
-    : impl_(std::make_unique<Impl>(network, max_length, sequences)) {}
+BlockBackward::BlockBackward(const Network& network, dim max_length, dim sequences, dim slots)
+    : impl_(std::make_unique<Impl>(network, max_length, sequences, slots)) {
+  PITH_CHECK(slots > 0);
+}
 BlockBackward::~BlockBackward() = default;
 
-void BlockBackward::forward(dim layer, float* hidden, std::span<const dim> lengths) {
-  impl_->forward(layer, hidden, lengths);
+void BlockBackward::forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot) {
+  impl_->forward(layer, hidden, lengths, slot);
 }
 
-void BlockBackward::backward(float* gradient, const BlockGradients& wanted) { impl_->backward(gradient, wanted); }
+void BlockBackward::backward(float* gradient, const BlockGradients& wanted, dim slot) {
+  impl_->backward(gradient, wanted, slot);
+}
 
 dim BlockBackward::working_bytes() const {
   const Impl& i = *impl_;
-  dim sum = i.tape.size_bytes() + i.linear_workspace.size_bytes() + i.attention_backward.size_bytes();
-  for (const Buffer* b : {&i.input, &i.branch, &i.dffn, &i.dattn, &i.dactive, &i.dgate, &i.dup, &i.q, &i.k, &i.v, &i.dq,
-                          &i.dk, &i.dv, &i.dattended, &i.dqkv, &i.heads, &i.dhead})
+  dim sum = i.linear_workspace.size_bytes() + i.attention_backward.size_bytes();
+  for (const auto& slot : i.slots) sum += slot.tape.size_bytes() + slot.input.size_bytes();
+  for (const Buffer* b : {&i.branch, &i.dffn, &i.dattn, &i.dactive, &i.dgate, &i.dup, &i.q, &i.k, &i.v, &i.dq, &i.dk,
+                          &i.dv, &i.dattended, &i.dqkv, &i.heads, &i.dhead})
     sum += b->size_bytes();
   return sum;
+}
+
+dim BlockBackward::slot_bytes(const Config& c, dim rows) {
+  const dim heads = (2 * c.heads + 2 * c.kv_heads) * c.head_dim;
+  return rows * (6 * c.hidden + heads + 3 * c.ffn) * dim(sizeof(float));
 }
 
 }  // namespace pith

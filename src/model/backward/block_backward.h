@@ -14,6 +14,7 @@ struct Gradient {
   float* weight = nullptr;
   float* bias = nullptr;
   bool squares = false;  // of a matrix: for each token the square of its part in the gradient is added instead
+  float *low_rank_a = nullptr, *low_rank_b = nullptr;  // of Linear::low_rank; both or none
 };
 
 // As Block.
@@ -27,17 +28,19 @@ class BlockBackward {
  public:
   // Views: the blocks may change between calls, but not between forward and backward. Up to `sequences` at once, each
   // of up to max_length tokens. Error(input) for mixtures of experts, and as BlockForward.
-  BlockBackward(const Network& network, dim max_length, dim sequences);
+  // slots: forwards whose tapes are kept at the same time.
+  BlockBackward(const Network& network, dim max_length, dim sequences, dim slots = 1);
   ~BlockBackward();
 
   // Whole sequences from their first tokens, one after another: hidden (tokens, hidden) before `layer` becomes what
   // follows it.
-  void forward(dim layer, float* hidden, std::span<const dim> lengths);
-  // Of the last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients are
-  // added to. Error(input) where a gradient is not finite.
-  void backward(float* gradient, const BlockGradients& wanted);
+  void forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot = 0);
+  // Of the slot's last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients
+  // are added to. Error(input) where a gradient is not finite.
+  void backward(float* gradient, const BlockGradients& wanted, dim slot = 0);
 
-  dim working_bytes() const;  // of the tape and the workspaces so far
+  dim working_bytes() const;                              // of the tapes and the workspaces so far
+  static dim slot_bytes(const Config& config, dim rows);  // of one tape, about
 
  private:
   struct Impl;

@@ -14,10 +14,18 @@
 namespace pith {
 
 struct BlockBackward::Impl {
-  Impl(const Network& network, dim max_length, dim most_sequences);
+  // What one forward left.
+  struct Slot {
+    Tape tape;
+    Buffer input;  // (rows, hidden) before the block
+    dim layer = 0, rows = 0;
+    std::vector<dim> lengths;
+  };
 
-  void forward(dim layer, float* hidden, std::span<const dim> lengths);
-  void backward(float* gradient, const BlockGradients& wanted);
+  Impl(const Network& network, dim max_length, dim most_sequences, dim slot_count);
+
+  void forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot);
+  void backward(float* gradient, const BlockGradients& wanted, dim slot);
 
   // dbranch: the gradient of what joined the residual stream; returns that of the branch before its norm, (n, hidden).
   const float* branch_gradient(const float* gradient, const Norm& post, const Tape::Record& branch, Gradient wanted);
@@ -36,14 +44,13 @@ struct BlockBackward::Impl {
   const Block& block() const { return net.blocks[std::size_t(layer)]; }
   bool slides() const;
 
+  std::vector<Slot> slots;
+  Slot* at = nullptr;  // the one in work, of `layer` and n rows
   Network net;
   const Config& config;
   BlockForward run;
-  Tape tape;
-  dim max_length = 0, layer = 0, n = 0;  // n: rows of the last forward
+  dim max_length = 0, layer = 0, n = 0;
   dim q_width = 0, kv_width = 0;
-  std::vector<dim> lengths;
-  Buffer input;  // (n, hidden) before the block
   RopeTable rope;
   AttentionBackward attention_backward;
   LinearBackwardWorkspace linear_workspace;

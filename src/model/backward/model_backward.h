@@ -1,5 +1,5 @@
-// Gradients of a whole model's cross-entropy, block by block from the last to the first. Kept are the residual stream
-// before each block and one block's tape.
+// Gradients of a whole model's loss, block by block from the last to the first. Kept are the residual stream before
+// each block and the tapes of a few.
 #pragma once
 #include <functional>
 #include <memory>
@@ -15,16 +15,34 @@ struct OuterGradients {
   Gradient output_norm;
 };
 
+// What a model is asked to give: says how far its logits are from that.
+class TokenLoss {
+ public:
+  virtual ~TokenLoss() = default;
+  // logits: (n, vocab), those at some places, which count the tokens of all sequences one after another. Returns their
+  // part of the loss and leaves its gradient in place of the logits.
+  virtual double part(std::span<const dim> places, float* logits) = 0;
+};
+
 class ModelBackward {
  public:
-  // As BlockBackward; up to `sequences` in one call, each of 2 to max_length tokens.
-  ModelBackward(const Network& network, dim max_length, dim sequences);
+  // As BlockBackward; up to `sequences` in one call, each of 1 to max_length tokens. The tapes of the last
+  // `kept_blocks` (at least one) are kept; the others' are made again from the residual stream, to the same bits.
+  ModelBackward(const Network& network, dim max_length, dim sequences, dim kept_blocks = 1);
   ~ModelBackward();
 
-  // The mean of -ln p over all tokens but the first of each sequence. wanted(layer) says where a block's gradients are
-  // added, before they are formed; done(layer) follows. Error(input) where values are not finite.
+  // The mean of -ln p over all tokens but the first of each sequence, of which each has two or more. wanted(layer) says
+  // where a block's gradients are added, before they are formed; done(layer) follows. Error(input) where values are not
+  // finite.
   double run(std::span<const std::vector<Token>> sequences, const OuterGradients& outer,
              const std::function<BlockGradients(dim layer)>& wanted, const std::function<void(dim layer)>& done);
+  // The same with any loss, of the logits at these places; done may be empty.
+  double run(std::span<const std::vector<Token>> sequences, std::span<const dim> places, TokenLoss& loss,
+             const OuterGradients& outer, const std::function<BlockGradients(dim layer)>& wanted,
+             const std::function<void(dim layer)>& done = {});
+
+  dim working_bytes() const;                    // of activations and workspaces so far, about
+  static dim logit_rows(const Config& config);  // at once
 
  private:
   struct Impl;

@@ -1,0 +1,90 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/training_options.h"
+#include "core/error.h"
+#include "train/teacher.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct DistillFlags {
+  TrainingFlags training;
+  std::string teacher, loss = "jsd", cache;
+  DistillLoss distill;
+  long long top_k = 64;
+};
+
+// What the objective views, for as long as the run.
+struct Held {
+  std::optional<Model> teacher;
+  std::optional<TeacherCache> cache;
+};
+
+dim longest(const TrainingData& data) {
+  dim most = 2;
+  for (const TrainingSequence& s : data.sequences) most = std::max(most, dim(s.tokens.size()));
+  return most;
+}
+
+std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& student, const TrainingData& data,
+                                        Held& held) {
+  DistillLoss loss = f.distill;
+  loss.divergence = &divergence_or_throw(f.loss);
+  if (f.teacher.empty() && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
+  if (!f.teacher.empty()) held.teacher.emplace(Model::open(f.teacher));
+  if (f.cache.empty()) return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences);
+  if (held.teacher) check_same_vocabulary(student, *held.teacher);
+  if (held.teacher && held.teacher->config().vocab != student.config().vocab)
+    throw input_error("cache", "expected vocabularies of one size, got {} and {}", student.config().vocab,
+                      held.teacher->config().vocab);
+  if (!std::filesystem::exists(f.cache)) {
+    if (!held.teacher) throw input_error(f.cache, "expected kept logits, found nothing; --teacher makes them");
+    TeacherCache::write(f.cache, *held.teacher, data, dim(f.top_k), terminal_progress());
+  }
+  held.cache.emplace(f.cache, data, student.config().vocab, held.teacher ? &*held.teacher : nullptr);
+  return distill_objective(loss, student, *held.cache, data);
+}
+
+void set_up(CLI::App& app) {
+  auto f = std::make_shared<DistillFlags>();
+  add_training_options(app, f->training);
+  std::string losses;
+  for (const Divergence* d : divergences())
+    losses += fmt::format("{}{} ({})", losses.empty() ? "" : "; ", d->name, d->summary);
+  app.add_option("--teacher", f->teacher, "the model to learn from, of the same vocabulary, in any format");
+  app.add_option("--loss", f->loss, losses)->capture_default_str();
+  app.add_option("--beta", f->distill.options.beta, "of jsd")->capture_default_str();
+  app.add_option("--alpha-skew", f->distill.options.alpha, "of the skewed losses")->capture_default_str();
+  app.add_option("--gamma", f->distill.options.gamma, "of cakld (default: each token's largest teacher probability)");
+  app.add_option("--temperature", f->distill.temperature, "divides both models' logits; the loss counts its square")
+      ->capture_default_str();
+  app.add_option("--cross-entropy", f->distill.cross_entropy, "share of the loss on the text's own tokens")
+      ->capture_default_str();
+  app.add_option("--cache", f->cache,
+                 "a file of the teacher's likeliest tokens for this data: made where it is not there, and then the "
+                 "teacher need not run again");
+  app.add_option("--top-k", f->top_k,
+                 "tokens kept for each predicted one, 6 bytes each (8 where the vocabulary is over 65536)")
+      ->capture_default_str();
+  app.callback([f] {
+    Held held;
+    run_training(f->training, "-distilled", [&](const Model& student, const TrainingData& data, const TrainOptions&) {
+      return TrainingLoss{objective_of(*f, student, data, held), f->teacher.empty() ? f->cache : f->teacher};
+    });
+  });
+}
+
+}  // namespace
+
+extern const Command distill_command;
+const Command distill_command = {
+    "distill", "train a model to give the distributions of another of the same vocabulary",
+    "  pith distill pruned/ --teacher model/ --data c4.txt --loss jsd --steps 200 -o student/\n"
+    "  pith distill model-q3_k.gguf --teacher model/ --data c4.txt --lora 16 -o recovered-adapter.gguf\n"
+    "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3",
+    set_up};
+
+}  // namespace pith::cli

@@ -1,0 +1,44 @@
+// What a training run minimises, over the sequences of one step.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/backward/model_backward.h"
+#include "train/data.h"
+
+namespace pith {
+
+// A few sequences that go through the model together, and where their predictions are made.
+struct MicroBatch {
+  std::vector<const TrainingSequence*> sources;
+  std::vector<std::vector<Token>> sequences;
+  std::vector<dim> places;     // as TokenLoss: the token before each that is predicted
+  std::vector<Token> targets;  // of each place
+  void add(const TrainingSequence& sequence);
+  dim tokens() const;
+};
+
+class Objective : public TokenLoss {
+ public:
+  // Before the model sees the batch, whose places each count `weight` in the loss. Views the batch until the next.
+  virtual void begin(const MicroBatch& batch, double weight);
+  virtual std::string describe() const = 0;                    // for people
+  virtual std::string identity() const { return describe(); }  // what else decides its values
+  virtual dim working_bytes() const { return 0; }
+
+ protected:
+  // Of the batch at these places.
+  std::vector<Token> targets_of(std::span<const dim> places) const;
+  const MicroBatch* batch_ = nullptr;
+  double weight_ = 0;
+
+ private:
+  std::vector<Token> target_at_;  // by place
+};
+
+// -ln p of the tokens that follow.
+std::unique_ptr<Objective> cross_entropy_objective(dim vocab);
+
+}  // namespace pith

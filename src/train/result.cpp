@@ -1,0 +1,42 @@
+#include "train/result.h"
+
+#include "core/error.h"
+#include "formats/format.h"
+#include "model/model_impl.h"
+
+namespace pith {
+
+Model learned_model(const Model& base, const Trainable& trainable) {
+  return Model::edited(base.path(), [&](Model::Impl& m) {
+    PITH_CHECK(m.tensors.size() == base.tensors().size());
+    for (const Parameter& p : trainable.parameters()) {
+      PITH_CHECK(p.kind == ParameterKind::matrix || p.kind == ParameterKind::vector);
+      ModelTensor& t = m.tensors[p.tensor];
+      Encoded view;
+      view.format = &f32_format();
+      view.rows = p.rows;
+      view.cols = p.cols;
+      view.data = p.values.data();
+      t.weight = std::move(view);
+      t.outliers.reset();
+    }
+  });
+}
+
+std::vector<AdapterPart> learned_adapter(const Trainable& trainable) {
+  std::vector<AdapterPart> parts;
+  const auto& all = trainable.parameters();
+  for (std::size_t i = 0; i + 1 < all.size(); i += 2) {
+    const Parameter &a = all[i], &b = all[i + 1];
+    PITH_CHECK(a.kind == ParameterKind::low_rank_a && b.kind == ParameterKind::low_rank_b);
+    AdapterPart& part = parts.emplace_back();
+    part.tensor = a.tensor;
+    part.rank = a.rows;
+    part.a.assign(a.values.as<float>(), a.values.as<float>() + a.size());
+    part.b.assign(b.values.as<float>(), b.values.as<float>() + b.size());
+    for (float& v : part.b) v *= trainable.low_rank_scale();
+  }
+  return parts;
+}
+
+}  // namespace pith

@@ -1,0 +1,242 @@
+#include "train/trainable.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/error.h"
+#include "core/half.h"
+#include "core/parallel.h"
+#include "core/rng.h"
+#include "formats/format.h"
+#include "ops/dense_product.h"
+
+namespace pith {
+
+struct Trainable::Impl {
+  const Model& model;
+  bool bf16 = false;
+  std::vector<Block> blocks;
+  Network network;
+  std::list<Weight> weights;     // what matrices multiply: views of values, or rounded copies
+  std::vector<Encoded*> copies;  // of each parameter; null where there is none
+  std::list<LowRankTerm> terms;
+  std::vector<BlockGradients> wanted;
+  OuterGradients outer;
+
+  explicit Impl(const Model& m)
+      : model(m), blocks(m.blocks().begin(), m.blocks().end()), network(Network::of(m)), wanted(blocks.size()) {
+    network.blocks = blocks;
+  }
+  Linear* linear(const ModelTensor& t) {
+    if (t.role == Role::embed) return &network.embed;
+    if (t.role == Role::pos_embed) return &network.pos_embed;
+    if (t.role == Role::lm_head) return &network.lm_head;
+    return t.layer >= 0 ? find_linear(blocks[std::size_t(t.layer)], t.role) : nullptr;
+  }
+  // The norm of a block, or its gradient: both have the same places.
+  template <class Norms>
+  auto norm_in(Norms& b, const ModelTensor& t) const -> decltype(&b.attn_norm) {
+    const bool second = model.find(Role::attn_norm_2, t.layer) != nullptr;
+    switch (t.role) {
+      case Role::attn_norm:
+        return second ? &b.ffn_norm : &b.attn_norm;
+      case Role::attn_norm_2:
+        return &b.attn_norm;
+      case Role::ffn_norm:
+        return &b.ffn_norm;
+      case Role::attn_post_norm:
+        return &b.attn_post_norm;
+      case Role::ffn_post_norm:
+        return &b.ffn_post_norm;
+      case Role::attn_q_norm:
+        return &b.q_norm;
+      case Role::attn_k_norm:
+        return &b.k_norm;
+      default:
+        return nullptr;
+    }
+  }
+  Norm* norm(const ModelTensor& t) {
+    if (t.role == Role::output_norm) return &network.output_norm;
+    return t.layer >= 0 ? norm_in(blocks[std::size_t(t.layer)], t) : nullptr;
+  }
+  void use_matrix(Parameter& p, Encoded** copy);
+  void use_vector(Parameter& p);
+  void use_low_rank(Parameter& a, Parameter& b, float scale);
+};
+
+void Trainable::Impl::use_matrix(Parameter& p, Encoded** copy) {
+  const ModelTensor& t = model.tensors()[p.tensor];
+  Encoded e;
+  e.format = bf16 ? &bf16_format() : &f32_format();
+  e.rows = p.rows;
+  e.cols = p.cols;
+  if (bf16) e.owned = Buffer(p.size() * dim(sizeof(std::uint16_t)));
+  e.data = bf16 ? e.owned.data() : p.values.data();
+  const Weight* before = linear(t)->weight;
+  const Weight* weight = &weights.emplace_back(std::move(e));
+  if (bf16) *copy = &std::get<Encoded>(weights.back());
+  linear(t)->weight = weight;
+  auto* gradient = p.gradient.as<float>();
+  if (t.role == Role::embed) {
+    outer.embed = gradient;
+    if (network.lm_head.weight == before) {  // tied
+      network.lm_head.weight = weight;
+      outer.lm_head = gradient;
+    }
+  } else if (t.role == Role::pos_embed) {
+    outer.pos_embed = gradient;
+  } else if (t.role == Role::lm_head) {
+    outer.lm_head = gradient;
+  } else {
+    find_gradient(wanted[std::size_t(t.layer)], t.role)->weight = gradient;
+  }
+}
+
+void Trainable::Impl::use_vector(Parameter& p) {
+  const ModelTensor& t = model.tensors()[p.tensor];
+  auto *values = p.values.as<float>(), *gradient = p.gradient.as<float>();
+  const bool bias = t.part == Part::bias;
+  if (Norm* of = norm(t)) {
+    Gradient& g = t.layer < 0 ? outer.output_norm : *norm_in(wanted[std::size_t(t.layer)], t);
+    (bias ? of->bias : of->weight) = values;
+    (bias ? g.bias : g.weight) = gradient;
+    return;
+  }
+  linear(t)->bias = values;
+  find_gradient(wanted[std::size_t(t.layer)], t.role)->bias = gradient;
+}
+
+void Trainable::Impl::use_low_rank(Parameter& a, Parameter& b, float scale) {
+  const ModelTensor& t = model.tensors()[a.tensor];
+  linear(t)->low_rank =
+      &terms.emplace_back(LowRankTerm{a.values.as<float>(), b.values.as<float>(), a.rows, b.rows, a.cols, scale});
+  Gradient& g = *find_gradient(wanted[std::size_t(t.layer)], t.role);
+  g.low_rank_a = a.gradient.as<float>();
+  g.low_rank_b = b.gradient.as<float>();
+}
+
+std::size_t Trainable::add(std::size_t tensor, ParameterKind kind, dim rows, dim cols) {
+  Parameter& p = parameters_.emplace_back();
+  p.tensor = tensor;
+  p.kind = kind;
+  p.rows = rows;
+  p.cols = cols;
+  for (Buffer* b : {&p.values, &p.gradient, &p.mean, &p.square}) *b = Buffer(rows * cols * dim(sizeof(float)));
+  return parameters_.size() - 1;
+}
+
+// A tensor's own values.
+static void load(const Model& model, Parameter& p) {
+  const ModelTensor& t = model.tensors()[p.tensor];
+  parallel_for(
+      p.rows, [&](dim r) { decode_row(t, r, p.values.as<float>() + r * p.cols); }, (dim(1) << 16) / (p.cols + 1) + 1);
+  model.release(t);
+}
+
+void Trainable::add_full(const Model& model) {
+  for (std::size_t i = 0; i < model.tensors().size(); ++i) {
+    const ModelTensor& t = model.tensors()[i];
+    const bool in_block = t.layer >= 0 && is_linear(t.role), matrix = t.part == Part::weight;
+    if (matrix && (in_block || is_embedding(t.role))) {
+      if (t.turn)
+        throw Error(Blame::input, t.name, "expected matrices that are not turned", "train before they are turned");
+      load(model, parameters_[add(i, ParameterKind::matrix, t.weight.rows, t.weight.cols)]);
+    } else if ((in_block && t.part == Part::bias) || impl_->norm(t)) {
+      load(model, parameters_[add(i, ParameterKind::vector, t.weight.rows, t.weight.cols)]);
+    }
+  }
+}
+
+void Trainable::add_norms(const Model& model) {
+  for (std::size_t i = 0; i < model.tensors().size(); ++i) {
+    const ModelTensor& t = model.tensors()[i];
+    if (impl_->norm(t)) load(model, parameters_[add(i, ParameterKind::vector, t.weight.rows, t.weight.cols)]);
+  }
+  if (parameters_.empty()) throw input_error("train", "expected a model with norms that have weights, got one without");
+}
+
+void Trainable::add_lora(const Model& model, const TrainChoice& choice) {
+  if (choice.rank < 1 || !(choice.alpha > 0))
+    throw input_error("lora", "expected a rank of 1 or more and an alpha above 0, got {} and {}", choice.rank,
+                      choice.alpha);
+  scale_ = float(choice.alpha / double(choice.rank));
+  for (std::size_t i = 0; i < model.tensors().size(); ++i) {
+    const ModelTensor& t = model.tensors()[i];
+    const bool asked =
+        choice.roles.empty() || std::find(choice.roles.begin(), choice.roles.end(), t.role) != choice.roles.end();
+    if (t.layer < 0 || !is_linear(t.role) || t.part != Part::weight || !asked) continue;
+    const dim rank = choice.rank;
+    if (rank > std::min(t.weight.rows, t.weight.cols))
+      throw input_error(t.name, "expected a rank of at most its smaller side {}, got {}",
+                        std::min(t.weight.rows, t.weight.cols), rank);
+    Parameter& a = parameters_[add(i, ParameterKind::low_rank_a, rank, t.weight.cols)];
+    const double bound = 1 / std::sqrt(double(t.weight.cols));
+    for (dim k = 0; k < a.size(); ++k)
+      a.values.as<float>()[k] = float(bound * (2 * double(uniform_at(mix64(choice.seed, i), std::uint64_t(k))) - 1));
+    add(i, ParameterKind::low_rank_b, t.weight.rows, rank);  // 0: the first step starts from the base itself
+  }
+  if (parameters_.empty())
+    throw Error(Blame::input, "lora", "expected roles of which the model has matrices, found none",
+                "`pith inspect` shows the roles");
+}
+
+void Trainable::make_network() {
+  impl_->copies.resize(parameters_.size());
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Parameter& p = parameters_[i];
+    if (p.kind == ParameterKind::matrix) impl_->use_matrix(p, &impl_->copies[i]);
+    if (p.kind == ParameterKind::vector) impl_->use_vector(p);
+    if (p.kind == ParameterKind::low_rank_a) impl_->use_low_rank(p, parameters_[i + 1], scale_);
+  }
+}
+
+Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std::make_unique<Impl>(model)) {
+  if (model.config().experts > 0)
+    throw Error(Blame::input, "train", "expected a model without mixtures of experts, got one",
+                "training them is not supported");
+  impl_->bf16 = choice.bf16 && has_bf16_products();
+  if (choice.what == TrainWhat::full) add_full(model);
+  if (choice.what == TrainWhat::norms) add_norms(model);
+  if (choice.what == TrainWhat::lora) add_lora(model, choice);
+  make_network();
+  publish();
+}
+Trainable::~Trainable() = default;
+
+const Network& Trainable::network() const { return impl_->network; }
+BlockGradients Trainable::wanted(dim layer) const { return impl_->wanted[std::size_t(layer)]; }
+OuterGradients Trainable::outer() const { return impl_->outer; }
+
+dim Trainable::count() const {
+  dim sum = 0;
+  for (const Parameter& p : parameters_) sum += p.size();
+  return sum;
+}
+
+dim Trainable::size_bytes() const {
+  dim sum = count() * 4 * dim(sizeof(float));
+  for (const Encoded* e : impl_->copies) sum += e ? e->owned.size_bytes() : 0;
+  return sum;
+}
+
+void Trainable::clear_gradients() {
+  for (Parameter& p : parameters_)
+    parallel_ranges(p.size(), 1 << 16, [&](dim begin, dim end) {
+      std::fill(p.gradient.as<float>() + begin, p.gradient.as<float>() + end, 0.0f);
+    });
+}
+
+void Trainable::publish() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (!impl_->copies[i]) continue;
+    const auto* from = parameters_[i].values.as<float>();
+    auto* to = impl_->copies[i]->owned.as<std::uint16_t>();
+    parallel_ranges(parameters_[i].size(), 1 << 15, [&](dim begin, dim end) {
+      for (dim k = begin; k < end; ++k) to[k] = f32_to_bf16(from[k]);
+    });
+  }
+}
+
+}  // namespace pith

@@ -1,0 +1,71 @@
+// What of a model is learned: its values in f32 with gradients and moments, and the network that computes with them.
+#pragma once
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/backward/model_backward.h"
+#include "model/model.h"
+#include "ops/low_rank.h"
+
+namespace pith {
+
+enum class TrainWhat { full, lora, norms };
+
+struct TrainChoice {
+  TrainWhat what = TrainWhat::full;
+  dim rank = 16;                 // lora
+  double alpha = 32;             // lora: the product of factors counts alpha / rank times
+  std::vector<Role> roles = {};  // lora: matrices that are adapted; empty: all linear layers
+  std::uint64_t seed = 0;        // lora: draws the first factors
+  // Products of weights that are learned: in bf16 where the processor has them, on copies rounded after each step.
+  bool bf16 = true;
+};
+
+enum class ParameterKind { matrix, vector, low_rank_a, low_rank_b };
+
+struct Parameter {
+  std::size_t tensor = 0;  // into Model::tensors()
+  ParameterKind kind = ParameterKind::matrix;
+  dim rows = 0, cols = 0;
+  Buffer values, gradient, mean, square;  // (rows, cols) each
+  bool decays() const { return kind != ParameterKind::vector; }
+  dim size() const { return rows * cols; }
+};
+
+class Trainable {
+ public:
+  // Views the model. Error(input) where it has nothing of what is asked, or cannot be learned from (experts, turned
+  // matrices).
+  Trainable(const Model& model, const TrainChoice& choice);
+  ~Trainable();
+  Trainable(const Trainable&) = delete;
+
+  // Computes with the values as they were published last.
+  const Network& network() const;
+  std::vector<Parameter>& parameters() { return parameters_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  dim count() const;       // values that are learned
+  dim size_bytes() const;  // of them, their gradients, moments and copies
+  BlockGradients wanted(dim layer) const;
+  OuterGradients outer() const;
+  void clear_gradients();
+  void publish();  // after values changed
+  // Of a low_rank_a or low_rank_b: what the product counts.
+  float low_rank_scale() const { return scale_; }
+
+ private:
+  struct Impl;
+  std::size_t add(std::size_t tensor, ParameterKind kind, dim rows, dim cols);
+  void add_full(const Model& model);
+  void add_norms(const Model& model);
+  void add_lora(const Model& model, const TrainChoice& choice);
+  void make_network();
+
+  std::vector<Parameter> parameters_;
+  std::unique_ptr<Impl> impl_;
+  float scale_ = 1;
+};
+
+}  // namespace pith

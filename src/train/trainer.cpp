@@ -1,0 +1,150 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/stopwatch.h"
+#include "train/checkpoint.h"
+
+namespace pith {
+
+namespace {
+
+void check(const TrainOptions& o) {
+  const auto range = [](const char* name, double value, double low, double high) {
+    if (!(value >= low && value <= high)) throw input_error(name, "expected {} to {}, got {}", low, high, value);
+  };
+  check_adamw(o.adamw);
+  range("learning rate", o.rate, 0, 10);
+  range("floor", o.floor, 0, 1);
+  range("warmup", o.warmup, 0, 1);
+  range("clip", o.clip, 0, 1e9);
+  range("epochs", o.epochs, 0, 1e6);
+  range("steps", double(o.steps), 0, 1e9);
+  range("batch", double(o.batch), 1, 1 << 20);
+  range("micro-batch tokens", double(o.micro_tokens), 1, 1 << 24);
+}
+
+class Run {
+ public:
+  Run(const Model& model, Trainable& trainable, const TrainingData& data, Objective& objective,
+      const TrainOptions& options)
+      : options_(options),
+        trainable_(trainable),
+        data_(data),
+        objective_(objective),
+        order_(data.sequences.size(), options.seed) {
+    check(options);
+    const double all = options.epochs * double(data.sequences.size()) / double(options.batch);
+    run_.planned = options.steps > 0 ? options.steps : std::max<dim>(1, dim(std::ceil(all - 1e-9)));
+    fingerprint_ = run_fingerprint(model, data, objective, options, run_.planned);
+    schedule_ = {options.schedule, options.rate, options.floor, dim(options.warmup * double(run_.planned)),
+                 run_.planned};
+    make_backward(*trainable.network().config);
+  }
+
+  TrainRun go(Progress& progress, const std::function<bool(const TrainStep&)>& after_step) {
+    if (options_.resume && std::filesystem::exists(options_.checkpoint)) {
+      run_.steps = load_checkpoint(options_.checkpoint, fingerprint_, trainable_);
+      run_.resumed_at = dim(run_.steps.size());
+      trainable_.publish();
+    }
+    const Stopwatch watch;
+    progress.begin("training", run_.planned - run_.resumed_at);
+    for (dim i = run_.resumed_at; i < run_.planned; ++i) {
+      run_.steps.push_back(step(i));
+      const TrainStep& last = run_.steps.back();
+      run_.tokens += last.tokens;
+      run_.seconds = watch.seconds();
+      progress.advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", last.loss, run_.tokens_per_second()));
+      const bool goes_on = !after_step || after_step(last);
+      const bool due = !goes_on || (options_.checkpoint_every > 0 && (i + 1) % options_.checkpoint_every == 0);
+      if (due && !options_.checkpoint.empty())
+        save_checkpoint(options_.checkpoint, fingerprint_, run_.steps, trainable_);
+      if (!goes_on) break;
+    }
+    progress.end();
+    run_.trained_values = trainable_.count();
+    run_.state_bytes = trainable_.size_bytes();
+    run_.activation_bytes = backward_->working_bytes() + objective_.working_bytes();
+    return std::move(run_);
+  }
+
+ private:
+  void make_backward(const Config& config) {
+    dim longest = 2, most = 0;
+    for (const TrainingSequence& s : data_.sequences) longest = std::max(longest, dim(s.tokens.size()));
+    most = std::max(longest, options_.micro_tokens);
+    const dim kept = options_.activation_bytes / std::max<dim>(1, BlockBackward::slot_bytes(config, most));
+    backward_ = std::make_unique<ModelBackward>(trainable_.network(), longest, kMostSequences, kept);
+  }
+
+  // The step's sequences in order, as many together as the tokens allow.
+  std::vector<MicroBatch> batches(dim step) {
+    std::vector<MicroBatch> all(1);
+    for (dim b = 0; b < options_.batch; ++b) {
+      const TrainingSequence& s = data_.sequences[order_.at(step * options_.batch + b)];
+      const bool full = all.back().tokens() + dim(s.tokens.size()) > options_.micro_tokens ||
+                        dim(all.back().sequences.size()) == kMostSequences;
+      if (full && !all.back().sequences.empty()) all.emplace_back();
+      all.back().add(s);
+    }
+    return all;
+  }
+
+  TrainStep step(dim index) {
+    TrainStep s;
+    s.number = index + 1;
+    s.rate = schedule_.rate(index);
+    std::vector<MicroBatch> all = batches(index);
+    dim predicted = 0;
+    for (const MicroBatch& b : all) predicted += dim(b.places.size());
+    trainable_.clear_gradients();
+    for (const MicroBatch& b : all) {
+      objective_.begin(b, 1 / double(predicted));
+      s.loss += backward_->run(b.sequences, b.places, objective_, trainable_.outer(),
+                               [&](dim layer) { return trainable_.wanted(layer); });
+      s.tokens += b.tokens();
+    }
+    update(s);
+    return s;
+  }
+
+  void update(TrainStep& s) {
+    double squares = 0;
+    for (const Parameter& p : trainable_.parameters()) squares += sum_of_squares(p.gradient.as<float>(), p.size());
+    s.gradient_norm = std::sqrt(squares);
+    if (!std::isfinite(s.loss) || !std::isfinite(s.gradient_norm))
+      throw Error(Blame::input, fmt::format("step {}", s.number), "expected a finite loss and gradient, got others",
+                  "a smaller learning rate may help");
+    const double factor = options_.clip > 0 && s.gradient_norm > options_.clip ? options_.clip / s.gradient_norm : 1;
+    for (Parameter& p : trainable_.parameters()) {
+      AdamW adamw = options_.adamw;
+      if (!p.decays()) adamw.decay = 0;
+      adamw_step(adamw, {s.rate, s.number, factor},
+                 {p.values.as<float>(), p.gradient.as<float>(), p.mean.as<float>(), p.square.as<float>(), p.size()});
+    }
+    trainable_.publish();
+  }
+
+  const TrainOptions& options_;
+  Trainable& trainable_;
+  const TrainingData& data_;
+  Objective& objective_;
+  ShuffledOrder order_;
+  Schedule schedule_;
+  std::string fingerprint_;
+  std::unique_ptr<ModelBackward> backward_;
+  TrainRun run_;
+};
+
+}  // namespace
+
+TrainRun train(const Model& model, Trainable& trainable, const TrainingData& data, Objective& objective,
+               const TrainOptions& options, Progress& progress,
+               const std::function<bool(const TrainStep&)>& after_step) {
+  return Run(model, trainable, data, objective, options).go(progress, after_step);
+}
+
+}  // namespace pith

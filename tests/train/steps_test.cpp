@@ -1,0 +1,76 @@
+// The optimizer, schedules and the order of data.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "core/rng.h"
+#include "train/adamw.h"
+#include "train/data.h"
+#include "train/schedule.h"
+
+namespace pith {
+namespace {
+
+TEST(AdamW, FollowsThePaperInDoublePrecision) {
+  const AdamW o = {.beta1 = 0.8, .beta2 = 0.95, .eps = 1e-6, .decay = 0.1};
+  constexpr dim kCount = 50;
+  std::vector<float> w(kCount), g(kCount), m(kCount), v(kCount);
+  std::vector<double> w2(kCount), m2(kCount), v2(kCount);
+  Rng rng(3);
+  for (dim i = 0; i < kCount; ++i) w2[std::size_t(i)] = w[std::size_t(i)] = float(rng.normal());
+  for (dim t = 1; t <= 20; ++t) {
+    const double rate = 0.01 * double(t), factor = 0.5;
+    for (float& x : g) x = float(rng.normal());
+    adamw_step(o, {rate, t, factor}, {w.data(), g.data(), m.data(), v.data(), kCount});
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const double slope = factor * double(g[i]);
+      m2[i] = 0.8 * m2[i] + 0.2 * slope;
+      v2[i] = 0.95 * v2[i] + 0.05 * slope * slope;
+      const double mean = m2[i] / (1 - std::pow(0.8, double(t))), square = v2[i] / (1 - std::pow(0.95, double(t)));
+      w2[i] -= rate * (mean / (std::sqrt(square) + 1e-6) + 0.1 * w2[i]);
+    }
+  }
+  for (std::size_t i = 0; i < kCount; ++i) EXPECT_NEAR(double(w[i]), w2[i], 3e-6) << i;  // twenty steps in f32
+}
+
+TEST(AdamW, FirstStepMovesByTheRate) {
+  float w = 1, g = -0.003f, m = 0, v = 0;
+  adamw_step({}, {0.5, 1, 1}, {&w, &g, &m, &v, 1});
+  EXPECT_NEAR(w, 1.5, 1e-5);
+}
+
+TEST(SumOfSquares, IsExactWhereSumsAre) {
+  std::vector<float> x(200003, 2.0f);
+  x.back() = 3;
+  EXPECT_EQ(sum_of_squares(x.data(), dim(x.size())), 4.0 * 200002 + 9);
+}
+
+TEST(Schedule, RisesAndFalls) {
+  const Schedule cosine = {ScheduleKind::cosine, 1.0, 0.1, 4, 15};
+  EXPECT_DOUBLE_EQ(cosine.rate(0), 0.2);
+  EXPECT_DOUBLE_EQ(cosine.rate(3), 0.8);
+  EXPECT_DOUBLE_EQ(cosine.rate(4), 1.0);
+  EXPECT_DOUBLE_EQ(cosine.rate(9), 0.55);  // half way
+  EXPECT_DOUBLE_EQ(cosine.rate(14), 0.1);
+  const Schedule linear = {ScheduleKind::linear, 2.0, 0, 0, 5};
+  EXPECT_DOUBLE_EQ(linear.rate(0), 2.0);
+  EXPECT_DOUBLE_EQ(linear.rate(1), 1.5);
+  EXPECT_DOUBLE_EQ(linear.rate(4), 0.0);
+  EXPECT_DOUBLE_EQ((Schedule{ScheduleKind::constant, 3.0, 0, 0, 5}.rate(4)), 3.0);
+}
+
+TEST(ShuffledOrder, VisitsEachOncePerPassAndNeedsNoHistory) {
+  ShuffledOrder order(100, 7), later(100, 7);
+  std::vector<std::size_t> first, second;
+  for (dim i = 0; i < 100; ++i) first.push_back(order.at(i));
+  for (dim i = 100; i < 200; ++i) second.push_back(order.at(i));
+  EXPECT_EQ(std::set<std::size_t>(first.begin(), first.end()).size(), 100u);
+  EXPECT_EQ(std::set<std::size_t>(second.begin(), second.end()).size(), 100u);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(later.at(150), second[50]);
+  EXPECT_NE(ShuffledOrder(100, 8).at(0) * 100 + ShuffledOrder(100, 8).at(1), first[0] * 100 + first[1]);
+}
+
+}  // namespace
+}  // namespace pith

@@ -1,0 +1,134 @@
+// Learning from a teacher that runs beside, or whose likeliest tokens were kept.
+#include "train/teacher.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/parallel.h"
+#include "tests/model/written_model.h"
+#include "tests/shared_data.h"
+#include "train/trainer.h"
+
+namespace pith {
+namespace {
+
+class TeacherTest : public testing::Test {
+ protected:
+  test::TempFolder folder;
+  Model student = Model::open(test::WrittenModel().write(folder.path / "student"));
+  Model teacher = Model::open(other().write(folder.path / "teacher"));
+  TrainingData data;
+  TrainOptions options = {.rate = 1e-2, .steps = 40, .batch = 3};
+
+  TeacherTest() {
+    set_num_threads(1);  // the models are smaller than waking a thread
+    for (const std::vector<Token>& tokens : std::vector<std::vector<Token>>{
+             {3, 14, 15, 9, 26, 5, 35, 8}, {31, 20, 5, 1, 2, 3}, {2, 7, 18, 28, 18, 28, 4}}) {
+      TrainingSequence s{tokens, std::vector<char>(tokens.size(), 1)};
+      s.predicted[0] = s.predicted[2] = 0;
+      data.sequences.push_back(s);
+    }
+    data.hash = "three";
+  }
+  // With larger, other weights: a distribution that says something.
+  static test::WrittenModel other() {
+    test::WrittenModel m;
+    m.at("model.embed_tokens.weight").bytes = test::f32_tensor("another", {40, 64}).bytes;
+    std::string& norm = m.at("model.norm.weight").bytes;
+    for (std::size_t i = 0; i < 64; ++i) {
+      const float v = 3;
+      norm.replace(i * 4, 4, reinterpret_cast<const char*>(&v), 4);
+    }
+    return m;
+  }
+  TrainRun run(Objective& objective) {
+    Trainable trainable(student, {.bf16 = false});
+    return train(student, trainable, data, objective, options);
+  }
+  std::unique_ptr<Objective> beside(const DistillLoss& loss, const Model& of) {
+    return distill_objective(loss, student, of, 8, 3);
+  }
+};
+
+class TeacherLossOf : public TeacherTest, public testing::WithParamInterface<const Divergence*> {};
+
+TEST_P(TeacherLossOf, IsZeroForItselfAndFallsForAnother) {
+  const DistillLoss loss = {.divergence = GetParam()};
+  options.steps = 1;
+  const TrainStep still = run(*beside(loss, student)).steps[0];
+  EXPECT_NEAR(still.loss, 0, 1e-6);
+  const bool kink = GetParam()->name == std::string("total_variation");
+  if (!kink) {
+    EXPECT_NEAR(still.gradient_norm, 0, 1e-5);
+  }
+  options.steps = 40;
+  const TrainRun taught = run(*beside(loss, teacher));
+  EXPECT_LT(taught.steps.back().loss, 0.7 * taught.steps.front().loss);
+}
+
+TEST_P(TeacherLossOf, OfAlmostAllTokensKeptIsThatOfAllTokens) {
+  if (GetParam()->name == std::string("cakld")) GTEST_SKIP() << "the same, of two others";
+  const DistillLoss loss = {.divergence = GetParam(), .cross_entropy = 0.25};
+  TeacherCache::write(folder.path / "kept", teacher, data, 39);
+  const TeacherCache cache(folder.path / "kept", data, 40, &teacher);
+  EXPECT_EQ(cache.bytes_per_token(), 39 * 6 + 4);
+  options.steps = 5;
+  const TrainRun kept = run(*distill_objective(loss, student, cache, data)), all = run(*beside(loss, teacher));
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(kept.steps[i].loss, all.steps[i].loss, 2e-5) << i;  // f32 rows
+}
+
+INSTANTIATE_TEST_SUITE_P(All, TeacherLossOf, testing::ValuesIn(divergences()),
+                         [](const auto& parameter) { return std::string(parameter.param->name); });
+
+TEST_F(TeacherTest, KeptTokensAreTheLikeliest) {
+  TeacherCache::write(folder.path / "kept", teacher, data, 3);
+  const TeacherCache cache(folder.path / "kept", data, 40, nullptr);
+  Teacher run(teacher, 8, 3);
+  MicroBatch batch;
+  for (const auto& s : data.sequences) batch.add(s);
+  run.read(batch.sequences);
+  const float* logits = run.logits(batch.places);
+  EXPECT_EQ(cache.first_row(1), 6);
+  EXPECT_EQ(cache.first_row(2), 10);
+  for (std::size_t r = 0; r < batch.places.size(); ++r) {
+    Token tokens[3];
+    float log_p[4];
+    cache.row(dim(r), tokens, log_p);
+    double sum = 0;
+    const float* z = logits + r * 40;
+    for (int v = 0; v < 40; ++v) sum += std::exp(double(z[v]));
+    EXPECT_EQ(z[tokens[0]], *std::max_element(z, z + 40));
+    EXPECT_NEAR(double(log_p[0]), double(z[tokens[0]]) - std::log(sum), 2e-6);
+    EXPECT_GE(log_p[0], log_p[1]);
+    EXPECT_GE(log_p[1], log_p[2]);
+    EXPECT_NEAR(std::exp(double(log_p[0])) + std::exp(double(log_p[1])) + std::exp(double(log_p[2])) +
+                    std::exp(double(log_p[3])),
+                1, 1e-6);
+  }
+}
+
+TEST_F(TeacherTest, WhatDoesNotFitIsRefused) {
+  const auto path = folder.path / "kept";
+  TeacherCache::write(path, teacher, data, 3);
+  EXPECT_THROW(TeacherCache(path, data, 41, nullptr), Error);
+  EXPECT_THROW(TeacherCache(path, data, 40, &student), Error);
+  TrainingData more = data;
+  more.hash = "four";
+  EXPECT_THROW(TeacherCache(path, more, 40, nullptr), Error);
+  more = data;
+  more.sequences.pop_back();
+  EXPECT_THROW(TeacherCache(path, more, 40, nullptr), Error);
+  EXPECT_THROW(TeacherCache::write(path, teacher, data, 40), Error);
+  EXPECT_THROW(TeacherCache(folder.path / "student" / "model.safetensors", data, 40, nullptr), Error);
+  const TeacherCache cache(path, data, 40, nullptr);
+  EXPECT_THROW(distill_objective({.divergence = divergences()[0], .temperature = 2}, student, cache, data), Error);
+
+  test::WrittenModel wider;
+  wider.config["vocab_size"] = 41;
+  wider.at("model.embed_tokens.weight") = test::f32_tensor("model.embed_tokens.weight", {41, 64});
+  const Model other_vocabulary = Model::open(wider.write(folder.path / "wider"));
+  EXPECT_THROW(beside({.divergence = divergences()[0]}, other_vocabulary), Error);
+}
+
+}  // namespace
+}  // namespace pith
