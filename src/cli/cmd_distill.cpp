@@ -34,6 +34,10 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
   DistillLoss loss = f.distill;
   loss.divergence = &divergence_or_throw(f.loss);
   if (f.teacher.empty() && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
+  if (f.training.rollout.share > 0 && !f.cache.empty())
+    throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
+  if (f.training.rollout.share > 0 && loss.cross_entropy > 0)
+    throw input_error("on-policy", "expected no --cross-entropy: the student's own tokens are no answers to learn");
   if (!f.teacher.empty()) held.teacher.emplace(Model::open(f.teacher));
   if (f.cache.empty()) return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences);
   if (held.teacher) check_same_vocabulary(student, *held.teacher);
@@ -63,6 +67,11 @@ void set_up(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--cross-entropy", f->distill.cross_entropy, "share of the loss on the text's own tokens")
       ->capture_default_str();
+  app.add_option("--on-policy", f->training.rollout.share,
+                 "share of the steps that learn from what the student itself says after the data's beginnings (GKD)")
+      ->capture_default_str();
+  app.add_option("--new-tokens", f->training.rollout.new_tokens, "most that it says")->capture_default_str();
+  app.add_option("--draw-temperature", f->training.rollout.temperature, "how it draws them")->capture_default_str();
   app.add_option("--cache", f->cache,
                  "a file of the teacher's likeliest tokens for this data: made where it is not there, and then the "
                  "teacher need not run again");
@@ -84,6 +93,7 @@ const Command distill_command = {
     "distill", "train a model to give the distributions of another of the same vocabulary",
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss jsd --steps 200 -o student/\n"
     "  pith distill model-q3_k.gguf --teacher model/ --data c4.txt --lora 16 -o recovered-adapter.gguf\n"
+    "  pith distill small/ --teacher large/ --data chats.jsonl --loss reverse_kl --on-policy 0.5\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3",
     set_up};
 

@@ -69,7 +69,7 @@ TrainWhat what_of(const TrainingFlags& o) {
 
 TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   TrainOptions t;
-  t.choice = {.what = what_of(o), .rank = dim(o.lora), .alpha = o.alpha > 0 ? o.alpha : 2 * double(o.lora)};
+  t.choice = {.what = what_of(o), .rank = dim(o.lora), .alpha = o.alpha != 0 ? o.alpha : 2 * double(o.lora)};
   t.choice.seed = t.seed = std::uint64_t(o.seed);
   t.choice.bf16 = o.precision == "bf16";
   if (!o.roles.empty()) {
@@ -80,7 +80,7 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   t.adamw = {.beta2 = o.beta2, .decay = o.weight_decay};
   t.schedule = schedule_or_throw(o.schedule);
   constexpr double kRates[] = {2e-5, 2e-4, 1e-3};
-  t.rate = o.rate > 0 ? o.rate : kRates[std::size_t(t.choice.what)];
+  t.rate = o.rate != 0 ? o.rate : kRates[std::size_t(t.choice.what)];
   t.warmup = o.warmup;
   t.clip = o.clip;
   t.epochs = o.epochs;
@@ -91,6 +91,7 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   if (o.checkpoint_every > 0 || o.stop_after > 0 || o.resume) t.checkpoint = beside(target, ".checkpoint");
   t.checkpoint_every = dim(o.checkpoint_every);
   t.resume = o.resume;
+  t.rollout = o.rollout;
   return t;
 }
 

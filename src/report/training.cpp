@@ -115,7 +115,8 @@ std::string training_json(const TrainingReport& r) {
                      {"loss", s.loss},
                      {"gradient_norm", s.gradient_norm},
                      {"rate", s.rate},
-                     {"tokens", s.tokens}});
+                     {"tokens", s.tokens},
+                     {"own", s.own}});
   Json out = {{"model", r.model},
               {"teacher", r.teacher.empty() ? Json() : Json(r.teacher)},
               {"output", r.output},
@@ -140,7 +141,10 @@ std::string training_json(const TrainingReport& r) {
                 {"beta1", o.adamw.beta1},
                 {"beta2", o.adamw.beta2},
                 {"eps", o.adamw.eps},
-                {"seed", o.seed}}},
+                {"seed", o.seed},
+                {"on_policy", o.rollout.share},
+                {"new_tokens", o.rollout.new_tokens},
+                {"draw_temperature", o.rollout.temperature}}},
               {"planned_steps", r.run.planned},
               {"resumed_at", r.run.resumed_at},
               {"seconds", r.run.seconds},

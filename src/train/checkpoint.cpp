@@ -37,7 +37,7 @@ std::vector<Piece> pieces_of(const Trainable& trainable) {
 
 Json steps_json(const std::vector<TrainStep>& steps) {
   Json all = Json::array();
-  for (const TrainStep& s : steps) all.push_back({s.number, s.loss, s.gradient_norm, s.rate, s.tokens});
+  for (const TrainStep& s : steps) all.push_back({s.number, s.loss, s.gradient_norm, s.rate, s.tokens, s.own});
   return all;
 }
 
@@ -45,11 +45,11 @@ std::vector<TrainStep> steps_of(const std::string& text, const std::string& wher
   const nlohmann::json all = parse_json(text, where);
   std::vector<TrainStep> steps;
   for (const auto& s : all.is_array() ? all : nlohmann::json::array()) {
-    const bool known = s.is_array() && s.size() == 5 && s[0].is_number_integer() && s[1].is_number() &&
-                       s[2].is_number() && s[3].is_number() && s[4].is_number_integer();
+    const bool known = s.is_array() && s.size() == 6 && s[0].is_number_integer() && s[1].is_number() &&
+                       s[2].is_number() && s[3].is_number() && s[4].is_number_integer() && s[5].is_boolean();
     if (!known || s[0].get<dim>() != dim(steps.size()) + 1)
       throw input_error(where, "expected steps 1, 2, ..., got others");
-    steps.push_back({s[0], s[1], s[2], s[3], s[4]});
+    steps.push_back({s[0], s[1], s[2], s[3], s[4], s[5]});
   }
   return steps;
 }
@@ -90,6 +90,7 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                     {"adamw", {o.adamw.beta1, o.adamw.beta2, o.adamw.eps, o.adamw.decay}},
                     {"rate", {schedule_name(o.schedule), o.rate, o.floor, o.warmup, o.clip}},
                     {"steps", {planned, o.batch, o.micro_tokens}},
+                    {"rollout", {o.rollout.share, o.rollout.new_tokens, o.rollout.temperature}},
                     {"seed", o.seed},
                     {"version", PITH_VERSION}};
   return sha256_hex(all.dump());

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/rng.h"
 #include "core/stopwatch.h"
 #include "train/checkpoint.h"
 
@@ -16,6 +17,7 @@ void check(const TrainOptions& o) {
     if (!(value >= low && value <= high)) throw input_error(name, "expected {} to {}, got {}", low, high, value);
   };
   check_adamw(o.adamw);
+  check_rollout(o.rollout);
   range("learning rate", o.rate, 0, 10);
   range("floor", o.floor, 0, 1);
   range("warmup", o.warmup, 0, 1);
@@ -41,6 +43,7 @@ class Run {
     fingerprint_ = run_fingerprint(model, data, objective, options, run_.planned);
     schedule_ = {options.schedule, options.rate, options.floor, dim(options.warmup * double(run_.planned)),
                  run_.planned};
+    if (model.has_tokenizer()) ends_ = model.tokenizer().end_tokens();
     make_backward(*trainable.network().config);
   }
 
@@ -73,23 +76,33 @@ class Run {
 
  private:
   void make_backward(const Config& config) {
-    dim longest = 2, most = 0;
-    for (const TrainingSequence& s : data_.sequences) longest = std::max(longest, dim(s.tokens.size()));
-    most = std::max(longest, options_.micro_tokens);
+    for (const TrainingSequence& s : data_.sequences) longest_ = std::max(longest_, dim(s.tokens.size()));
+    const dim most = std::max(longest_, options_.micro_tokens);
     const dim kept = options_.activation_bytes / std::max<dim>(1, BlockBackward::slot_bytes(config, most));
-    backward_ = std::make_unique<ModelBackward>(trainable_.network(), longest, kMostSequences, kept);
+    backward_ = std::make_unique<ModelBackward>(trainable_.network(), longest_, kMostSequences, kept);
   }
 
   // The step's sequences in order, as many together as the tokens allow.
-  std::vector<MicroBatch> batches(dim step) {
+  std::vector<MicroBatch> batches(std::span<const TrainingSequence* const> sequences) const {
     std::vector<MicroBatch> all(1);
-    for (dim b = 0; b < options_.batch; ++b) {
-      const TrainingSequence& s = data_.sequences[order_.at(step * options_.batch + b)];
-      const bool full = all.back().tokens() + dim(s.tokens.size()) > options_.micro_tokens ||
+    for (const TrainingSequence* s : sequences) {
+      const bool full = all.back().tokens() + dim(s->tokens.size()) > options_.micro_tokens ||
                         dim(all.back().sequences.size()) == kMostSequences;
       if (full && !all.back().sequences.empty()) all.emplace_back();
-      all.back().add(s);
+      all.back().add(*s);
     }
+    return all;
+  }
+
+  // Those of the data, or what the student makes of their beginnings.
+  std::vector<const TrainingSequence*> sequences(dim step, bool own) {
+    std::vector<const TrainingSequence*> all;
+    for (dim b = 0; b < options_.batch; ++b) all.push_back(&data_.sequences[order_.at(step * options_.batch + b)]);
+    if (!own) return all;
+    own_ = roll_out(trainable_.network(), all, options_.rollout, longest_, mix64(options_.seed, std::uint64_t(step)),
+                    ends_);
+    for (std::size_t b = 0; b < all.size(); ++b)
+      if (own_[b].count() > 0) all[b] = &own_[b];
     return all;
   }
 
@@ -97,7 +110,8 @@ class Run {
     TrainStep s;
     s.number = index + 1;
     s.rate = schedule_.rate(index);
-    std::vector<MicroBatch> all = batches(index);
+    s.own = is_own_step(options_.rollout, options_.seed, index);
+    const std::vector<MicroBatch> all = batches(sequences(index, s.own));
     dim predicted = 0;
     for (const MicroBatch& b : all) predicted += dim(b.places.size());
     trainable_.clear_gradients();
@@ -135,6 +149,9 @@ class Run {
   ShuffledOrder order_;
   Schedule schedule_;
   std::string fingerprint_;
+  dim longest_ = 2;  // tokens
+  std::vector<Token> ends_;
+  std::vector<TrainingSequence> own_;  // of the step
   std::unique_ptr<ModelBackward> backward_;
   TrainRun run_;
 };

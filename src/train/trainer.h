@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "train/adamw.h"
 #include "train/objective.h"
+#include "train/rollout.h"
 #include "train/schedule.h"
 #include "train/trainable.h"
 
@@ -26,6 +27,7 @@ struct TrainOptions {
   dim micro_tokens = 1024;                // about so many go through the model at once
   dim activation_bytes = dim(512) << 20;  // for tapes that spare a second forward pass
   std::uint64_t seed = 0;
+  Rollout rollout = {};                   // needs an objective that judges any text
   std::filesystem::path checkpoint = {};  // empty: none
   dim checkpoint_every = 0;               // steps; 0: at no step but the last that after_step ends the run at
   bool resume = false;                    // from the checkpoint, where there is one
@@ -36,7 +38,8 @@ struct TrainStep {
   double loss = 0;           // mean over the step's predicted tokens, before the update
   double gradient_norm = 0;  // before clipping
   double rate = 0;
-  dim tokens = 0;  // read
+  dim tokens = 0;    // read
+  bool own = false;  // of the student itself
 };
 
 struct TrainRun {

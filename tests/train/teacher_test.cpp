@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "tests/model/reference_llama.h"
 #include "tests/model/written_model.h"
 #include "tests/shared_data.h"
 #include "train/trainer.h"
@@ -107,6 +108,41 @@ TEST_F(TeacherTest, KeptTokensAreTheLikeliest) {
   }
 }
 
+TEST_F(TeacherTest, OwnTokensFollowTheDataAndTheSeed) {
+  const TrainingSequence text{{3, 14, 15, 9, 26, 5, 35, 8, 1, 2}, {0, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
+  TrainingSequence chat{{9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 11, 12}, std::vector<char>(12, 0)};
+  chat.predicted[10] = chat.predicted[11] = 1;
+  const std::vector<const TrainingSequence*> given = {&text, &chat};
+  const Network net = Network::of(teacher);
+  const Rollout hot = {.share = 1, .new_tokens = 4, .temperature = 9};  // the teacher is sure of itself
+  const auto own = roll_out(net, given, hot, 13, 7, {});
+  ASSERT_EQ(own.size(), 2u);
+  EXPECT_EQ(own[0].tokens.size(), 9u);   // half, and four
+  EXPECT_EQ(own[1].tokens.size(), 13u);  // as long as any may be
+  EXPECT_TRUE(std::equal(own[0].tokens.begin(), own[0].tokens.begin() + 5, text.tokens.begin()));
+  EXPECT_EQ(own[0].predicted, (std::vector<char>{0, 0, 0, 0, 0, 1, 1, 1, 1}));
+  EXPECT_EQ(own[1].count(), 3);
+  EXPECT_EQ(roll_out(net, given, hot, 13, 7, {})[0].tokens, own[0].tokens);
+  EXPECT_NE(roll_out(net, given, hot, 13, 8, {})[0].tokens, own[0].tokens);
+  // An end is the last.
+  const auto ended = roll_out(net, given, hot, 13, 7, std::span(&own[0].tokens[6], 1));
+  EXPECT_LE(ended[0].tokens.size(), 7u);
+  // At temperature 0 what follows is what the reference says.
+  const auto likely = roll_out(net, given, {.share = 1, .new_tokens = 1, .temperature = 0}, 13, 7, {});
+  const auto logits = test::ReferenceLlama(net).logits(std::span(text.tokens).first(5)).back();
+  EXPECT_EQ(likely[0].tokens[5], std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+TEST_F(TeacherTest, LearnsFromItsOwnTokensToo) {
+  options.rollout = {.share = 0.5, .new_tokens = 3};
+  const DistillLoss loss = {.divergence = &divergence_or_throw("jsd")};
+  const TrainRun taught = run(*beside(loss, teacher)), again = run(*beside(loss, teacher));
+  const auto own = std::count_if(taught.steps.begin(), taught.steps.end(), [](const TrainStep& s) { return s.own; });
+  EXPECT_NEAR(double(own), 20, 9);  // of 40, three deviations
+  for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(taught.steps[i].loss, again.steps[i].loss);
+  EXPECT_LT(taught.steps.back().loss, 0.8 * taught.steps.front().loss);
+}
+
 TEST_F(TeacherTest, WhatDoesNotFitIsRefused) {
   const auto path = folder.path / "kept";
   TeacherCache::write(path, teacher, data, 3);
@@ -121,6 +157,8 @@ TEST_F(TeacherTest, WhatDoesNotFitIsRefused) {
   EXPECT_THROW(TeacherCache::write(path, teacher, data, 40), Error);
   EXPECT_THROW(TeacherCache(folder.path / "student" / "model.safetensors", data, 40, nullptr), Error);
   const TeacherCache cache(path, data, 40, nullptr);
+  options.rollout.share = 2;
+  EXPECT_THROW(run(*beside({.divergence = divergences()[0]}, teacher)), Error);
   EXPECT_THROW(distill_objective({.divergence = divergences()[0], .temperature = 2}, student, cache, data), Error);
 
   test::WrittenModel wider;

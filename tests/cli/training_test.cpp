@@ -1,0 +1,117 @@
+// finetune and distill as a person runs them.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/shared_data.h"
+// after shared_data.h, whose read_file it uses
+#include "tests/cli/run_pith.h"
+
+namespace pith {
+namespace {
+
+using test::run_pith;
+using test::shell_quote;
+
+class TrainingTest : public testing::Test {
+ protected:
+  test::TempFolder folder;
+  std::string model, data;
+  void SetUp() override {
+    const auto stories = test::data_folder() / "models/stories260K",
+               text = test::data_folder() / "text/tinystories_30k.txt";
+    if (!std::filesystem::exists(stories)) GTEST_SKIP() << "no test data at " << stories;
+    gguf = (stories / "stories260K-f32.gguf").string();
+    model = (stories / "hf").string();
+    data = (folder.path / "data.txt").string();
+    std::ofstream(data) << test::read_file(text).substr(0, 6000);
+  }
+  std::string gguf;
+  std::string at(const char* name) const { return (folder.path / name).string(); }
+  test::Ran train(const std::string& verb, const std::string& source, const char* out, const std::string& more) const {
+    return run_pith(verb + " " + shell_quote(source) + " --data " + shell_quote(data) + " -o " + shell_quote(at(out)) +
+                    " --length 64 --batch 4 --threads 1 " + more);
+  }
+  double perplexity(const std::string& path) const {
+    const auto ran = run_pith("eval " + shell_quote(path) + " --text " + shell_quote(data) +
+                              " --protocol llamacpp-512 --windows 2 --threads 1 --json");
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    return nlohmann::json::parse(ran.out)[0]["perplexity"]["mean"].get<double>();
+  }
+};
+
+TEST_F(TrainingTest, AStoppedRunGoesOnToTheSameFile) {
+  const auto whole = train("finetune", model, "whole", "--steps 6 --rate 1e-3 --json");
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  const auto report = nlohmann::json::parse(whole.out);
+  EXPECT_EQ(report["steps"].size(), 6u);
+  EXPECT_EQ(test::read_file(at("whole.report.json")), whole.out);
+
+  const auto stopped = train("finetune", model, "parts", "--steps 6 --rate 1e-3 --stop-after 4");
+  ASSERT_EQ(stopped.exit_code, 0) << stopped.err;
+  EXPECT_FALSE(std::filesystem::exists(at("parts")));
+  EXPECT_TRUE(std::filesystem::exists(at("parts.checkpoint")));
+  EXPECT_EQ(train("finetune", model, "parts", "--steps 6 --rate 2e-3 --resume").exit_code, 1);  // another run
+  ASSERT_EQ(train("finetune", model, "parts", "--steps 6 --rate 1e-3 --resume").exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(at("parts.checkpoint")));
+  const std::string bytes = test::read_file(at("whole") + "/model.safetensors");
+  EXPECT_FALSE(bytes.empty());
+  EXPECT_TRUE(bytes == test::read_file(at("parts") + "/model.safetensors"));
+  EXPECT_LT(perplexity(at("whole")), perplexity(model));
+}
+
+TEST_F(TrainingTest, AdaptersOfBothContainersMergeToWhatWasLearned) {
+  for (const std::string& base : {model, gguf}) {
+    const bool is_gguf = base == gguf;
+    const char* adapter = is_gguf ? "adapter.gguf" : "adapter";
+    const auto ran = train("finetune", base, adapter, "--lora 8 --steps 8 --rate 5e-3");
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    const std::string merged = at(is_gguf ? "merged.gguf" : "merged");
+    const auto merge =
+        run_pith("convert " + shell_quote(base) + " --lora " + shell_quote(at(adapter)) + " -o " + shell_quote(merged));
+    ASSERT_EQ(merge.exit_code, 0) << merge.err;
+    EXPECT_LT(perplexity(merged), perplexity(base));
+  }
+}
+
+TEST_F(TrainingTest, AQuantizedBaseLearnsAdapters) {
+  ASSERT_EQ(run_pith("quantize " + shell_quote(model) + " --format q8_0 -o " + shell_quote(at("q8.gguf"))).exit_code,
+            0);
+  const std::string before = test::read_file(at("q8.gguf"));
+  ASSERT_EQ(train("finetune", at("q8.gguf"), "a.gguf", "--lora 4 --steps 2").exit_code, 0);
+  EXPECT_TRUE(before == test::read_file(at("q8.gguf")));
+}
+
+TEST_F(TrainingTest, DistillationTakesATeacherOrItsCache) {
+  ASSERT_EQ(train("finetune", model, "student", "--norms --steps 3 --rate 0.2").exit_code, 0);  // spoilt
+  const std::string kept = " --cache " + shell_quote(at("kept"));
+  const auto beside =
+      train("distill", at("student"), "d1", "--teacher " + shell_quote(model) + " --steps 6 --rate 2e-3");
+  ASSERT_EQ(beside.exit_code, 0) << beside.err;
+  EXPECT_LT(perplexity(at("d1")), perplexity(at("student")));
+  const auto cached = train("distill", at("student"), "d2", "--teacher " + shell_quote(model) + kept + " --steps 2");
+  ASSERT_EQ(cached.exit_code, 0) << cached.err;
+  EXPECT_EQ(train("distill", at("student"), "d3", kept + " --loss forward_kl --steps 2").exit_code, 0);
+  const auto own = train("distill", at("student"), "d4",
+                         "--teacher " + shell_quote(model) + " --on-policy 1 --new-tokens 8 --steps 2");
+  EXPECT_EQ(own.exit_code, 0) << own.err;
+}
+
+TEST_F(TrainingTest, WhatCannotBeIsRefused) {
+  const auto other = test::data_folder() / "models/babyllama_tok105/babyllama_tok105-f32.gguf";
+  EXPECT_EQ(train("distill", model, "x", "").exit_code, 1);
+  const auto mismatch = train("distill", model, "x", "--teacher " + shell_quote(other.string()));
+  EXPECT_EQ(mismatch.exit_code, 1);
+  EXPECT_NE(mismatch.err.find("vocabulary"), std::string::npos) << mismatch.err;
+  EXPECT_EQ(train("distill", model, "x", "--teacher " + shell_quote(model) + " --loss kl2").exit_code, 1);
+  EXPECT_EQ(train("distill", model, "x", "--teacher " + shell_quote(model) + " --beta 1").exit_code, 1);
+  EXPECT_EQ(train("finetune", model, "x", "--lora 4 --norms").exit_code, 1);
+  EXPECT_EQ(train("finetune", model, "x", "--rate -1").exit_code, 1);
+  EXPECT_EQ(train("finetune", model, "x", "--format q8_0").exit_code, 1);
+  EXPECT_EQ(train("finetune", model, "x", "--precision f64").exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(at("x")));
+}
+
+}  // namespace
+}  // namespace pith
