@@ -7,8 +7,8 @@
 namespace pith {
 
 Model learned_model(const Model& base, const Trainable& trainable) {
-  return Model::edited(base.path(), [&](Model::Impl& m) {
-    PITH_CHECK(m.tensors.size() == base.tensors().size());
+  return Model::edited(base, [&trainable, count = base.tensors().size()](Model::Impl& m) {
+    PITH_CHECK(m.tensors.size() == count);
     for (const Parameter& p : trainable.parameters()) {
       PITH_CHECK(p.kind == ParameterKind::matrix || p.kind == ParameterKind::vector);
       ModelTensor& t = m.tensors[p.tensor];
