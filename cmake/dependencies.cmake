@@ -21,9 +21,10 @@ target_compile_options(pith_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -W
                        # of strings from a precompiled header g++ 12 sees overruns that are none
                        "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>")
 target_compile_definitions(pith_flags INTERFACE PITH_VERSION="${PROJECT_VERSION}")
+add_library(pith_checks INTERFACE)  # of each module, not of those above it
 if(PITH_SANITIZE)
   # The checks woven in make g++ see paths that are none.
-  target_compile_options(pith_flags INTERFACE -fsanitize=${PITH_SANITIZE} -fno-sanitize-recover=all
+  target_compile_options(pith_checks INTERFACE -fsanitize=${PITH_SANITIZE} -fno-sanitize-recover=all
                          $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(pith_flags INTERFACE -fsanitize=${PITH_SANITIZE})
 endif()

@@ -25,6 +25,9 @@ function(pith_module name)
   endif()
   add_library(pith_${name} STATIC ${sources})
   target_link_libraries(pith_${name} PUBLIC pith_flags ${below})
+  if(NOT (PITH_FUZZ AND name STREQUAL kernels))  # no parsers, and slow to compile with checks
+    target_link_libraries(pith_${name} PRIVATE pith_checks)
+  endif()
   if(name STREQUAL ops)  # its -fopenmp wants a header of its own
     pith_precompile(pith_ops pith_ops)
   else()

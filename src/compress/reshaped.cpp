@@ -23,7 +23,7 @@ std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, P
   std::optional<Model> now;
   std::optional<CalibrationTokens> tokens;
   const auto draw = [&]() -> const CalibrationTokens& {
-    if (!tokens) tokens = calibration_tokens(source, recipe.calibration.value_or(CalibrationChoice{}));
+    if (!tokens) tokens = calibration_tokens(now ? *now : source, recipe.calibration.value_or(CalibrationChoice{}));
     return *tokens;
   };
   for (const Step& step : recipe.steps) {
@@ -31,7 +31,11 @@ std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, P
     if (!method.reshape) continue;
     check_reshaping(source, recipe, step);
     const Options options(method.name, method.options, step.options);
-    now = method.reshape({now ? *now : source, draw, progress}, options);  // what it sees was measured anew
+    const Model& before = now ? *now : source;
+    Model after = method.reshape({before, draw, progress}, options);
+    if (after.config().vocab != before.config().vocab) tokens.reset();  // the ids are others
+    now.reset();
+    now.emplace(std::move(after));
   }
   return now;
 }

@@ -233,6 +233,14 @@ const std::string& Tokenizer::kind() const { return impl_->kind; }
 const std::string& Tokenizer::pre() const { return impl_->data.pre; }
 
 void Tokenizer::to_gguf(GgufMeta& meta, dim vocab_rows) const { write_tokenizer_gguf(impl_->data, vocab_rows, meta); }
+std::vector<Token> Tokenizer::selection(std::span<const Token> order, dim most) const {
+  return select_tokens(impl_->data, order, most);
+}
+
+Tokenizer Tokenizer::reduced(std::span<const Token> kept) const {
+  return Tokenizer(std::make_unique<Impl>(reduce_tokenizer(impl_->data, kept)));
+}
+
 std::string Tokenizer::to_tokenizer_json() const { return write_tokenizer_json(impl_->data); }
 std::string Tokenizer::to_tokenizer_config_json() const { return write_tokenizer_config(impl_->data); }
 

@@ -39,6 +39,13 @@ class Tokenizer {
   const std::string& kind() const;  // "byte-level bpe", "sentencepiece bpe", "unigram", "wordpiece"
   const std::string& pre() const;   // tokenizer.ggml.pre name
 
+  // Of a vocabulary with merges: the tokens that no text can do without, then of `order` what fits into `most` tokens,
+  // each with those it is merged from. Ascending. Error(input) for other vocabularies and where there is no room.
+  std::vector<Token> selection(std::span<const Token> order, dim most) const;
+  // With these tokens alone, as selection gives them; their ids become 0, 1, ... Text that they can spell as before is
+  // encoded as before.
+  Tokenizer reduced(std::span<const Token> kept) const;
+
   // Adds the tokenizer.ggml.* keys. vocab_rows: rows of the embedding; missing ids are padded as unused.
   void to_gguf(GgufMeta& meta, dim vocab_rows) const;
   std::string to_tokenizer_json() const;  // the original text where it came from one

@@ -71,6 +71,8 @@ bool Model::has_tokenizer() const {
   return impl_->tokenizer.has_value();
 }
 
+bool Model::own_tokenizer() const { return impl_->own_tokenizer; }
+
 const Linear& Model::embed() const { return impl_->embed; }
 const Linear& Model::pos_embed() const { return impl_->pos_embed; }
 const Linear& Model::lm_head() const { return impl_->lm_head; }

@@ -92,6 +92,7 @@ class Model {
   const ModelTensor* find(Role role, dim layer, Part part = Part::weight, dim expert = -1) const;
   const Tokenizer& tokenizer() const;  // Error(input) when the model brought none
   bool has_tokenizer() const;
+  bool own_tokenizer() const;  // an edit made it; the files have another
 
   const Linear& embed() const;      // (vocab, hidden)
   const Linear& pos_embed() const;  // (context, hidden); weight null when absent
@@ -109,10 +110,11 @@ class Model {
   // Pages of this tensor will not be needed soon (see MappedFile::release).
   void release(const ModelTensor& t) const;
   dim file_bytes() const;  // all weight files together
-  // SHA-256 in hex over tensor names, configuration, and sizes and contents of the weight files. `stop` ends it early,
-  // with an empty result.
+  // XXH3 (io/content_hash.h) over tensor names, configuration, and sizes and contents of the weight files. `stop` ends
+  // it early, with an empty result.
   std::string source_hash(std::stop_token stop = {}) const;
-  // The same over sizes, change times and first and last bytes of the weight files: quick, for runs on one machine.
+  // SHA-256 over names, configuration, and sizes, change times, first and last bytes of the weight files: quick, for
+  // runs on one machine.
   std::string source_stamp() const;
 
   const Impl& impl() const { return *impl_; }

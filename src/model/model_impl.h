@@ -40,6 +40,7 @@ struct Model::Impl {
   std::optional<Tokenizer> tokenizer;
   std::optional<Error> tokenizer_fault;
   void load_tokenizer();
+  bool own_tokenizer = false;  // it is not what the files say
 
   void release(const std::byte* data, dim bytes) const;  // see MappedFile::release
   template <class Each>

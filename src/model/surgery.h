@@ -17,9 +17,10 @@ struct BlockCut {
 };
 
 struct Surgery {
-  std::vector<dim> layers;       // that stay, ascending
-  std::vector<BlockCut> blocks;  // one for each of them; all of the same sizes
-  std::vector<dim> hidden;       // channels of the residual stream that stay, ascending
+  std::vector<dim> layers;         // that stay, ascending
+  std::vector<BlockCut> blocks;    // one for each of them; all of the same sizes
+  std::vector<dim> hidden;         // channels of the residual stream that stay, ascending
+  std::vector<Token> tokens = {};  // of the vocabulary that stay, as Tokenizer::selection gives them; empty: all
 };
 
 // Of which nothing is taken.

@@ -1,4 +1,6 @@
 // Structured pruning through whole runs: files with smaller matrices that open again and compute what was meant.
+#include <map>
+
 #include "compress/method.h"
 #include "model/block_forward.h"
 #include "tests/compress/logits.h"
@@ -172,6 +174,39 @@ TEST(Structured, MinitronGivesTheShapeThatIsAsked) {
   const Config c = Model::open(temp.path / "out").config();
   EXPECT_EQ((std::vector<dim>{c.hidden, c.layers, c.heads, c.kv_heads, c.ffn, c.head_dim}),
             (std::vector<dim>{96, 3, 2, 1, 160, 32}));
+}
+
+// A small real model: its tokenizer is cut with its embedding, in both containers.
+TEST(Structured, AVocabularyIsCutWithItsTokenizer) {
+  PITH_NEED_DATA(source, "models/stories260K/hf");
+  PITH_NEED_DATA(text, "text/tinystories_30k.txt");
+  const TempFolder temp;
+  Recipe recipe = pruned("vocabulary", {"tokens=400"});
+  recipe.calibration = CalibrationChoice{.files = {text}, .samples = 16, .length = 64, .seed = 3};
+  const Model whole = Model::open(source);
+  run(source, recipe, temp.path / "out");
+  run(source, recipe, temp.path / "out.gguf");
+  const Model hf = Model::open(temp.path / "out"), gguf = Model::open(temp.path / "out.gguf");
+  const std::string words = "Once upon a time, there was a little girl";
+  const std::vector<Token> ids = hf.tokenizer().encode(words);
+  EXPECT_EQ(gguf.tokenizer().encode(words), ids);
+  EXPECT_EQ(hf.tokenizer().decode(ids), words);
+  for (const Model* m : {&hf, &gguf}) {
+    EXPECT_LE(m->config().vocab, 400);
+    EXPECT_EQ(m->tokenizer().vocab_size(), m->config().vocab);
+    EXPECT_EQ(m->tokenizer().piece(m->tokenizer().eos()), whole.tokenizer().piece(whole.tokenizer().eos()));
+    std::multimap<std::string, Token> at;
+    for (Token t = 0; t < Token(whole.config().vocab); ++t) at.emplace(whole.tokenizer().piece(t), t);
+    for (Token t = 0; t < Token(m->config().vocab); ++t) {  // each row is that of a token that reads the same
+      std::vector<float> now(64), then(64);
+      decode_row(*m->find(Role::embed, -1), t, now.data());
+      const auto [begin, end] = at.equal_range(m->tokenizer().piece(t));
+      EXPECT_TRUE(std::any_of(begin, end, [&](const auto& old) {
+        decode_row(*whole.find(Role::embed, -1), old.second, then.data());
+        return now == then;
+      })) << t;
+    }
+  }
 }
 
 TEST(Structured, StepsFollowOneAnotherAndRoundingIsLast) {

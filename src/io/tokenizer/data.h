@@ -1,5 +1,6 @@
 // What a tokenizer file says, free of its syntax. Readers fill it, writers and the engine read it.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,12 @@ std::string write_tokenizer_config(const TokenizerData& data);
 TokenizerData read_tokenizer_gguf(const GgufMeta& meta);
 // Padded with unused tokens to `rows`. Error(input) when GGUF has no words for the rules.
 void write_tokenizer_gguf(const TokenizerData& data, dim rows, GgufMeta& meta);
+
+// Of a vocabulary with merges: what no text can do without, then of `order` what fits into `most` tokens, each with
+// those it is merged from. Ascending. Error(input) for other vocabularies and where there is no room.
+std::vector<Token> select_tokens(const TokenizerData& data, std::span<const Token> order, dim most);
+// With these tokens alone, ascending, whose ids become 0, 1, ...
+TokenizerData reduce_tokenizer(TokenizerData data, std::span<const Token> kept);
 
 // The name in tokenizer.ggml.pre that stands for the rules, or none.
 std::string pre_name(const TokenizerData& data);

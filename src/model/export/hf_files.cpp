@@ -141,14 +141,14 @@ bool brings_tokenizer(const GgufMeta& meta) {
 std::vector<SideFile> hf_side_files(const Model& model, const Layout& layout, std::span<const Outgoing> tensors,
                                     const RunTime& run_time) {
   std::vector<SideFile> files{{"config.json", text_of(config_of(model, layout, tensors, run_time))}};
-  if (!model.is_gguf()) {
+  if (!model.is_gguf() && !model.own_tokenizer()) {
     for (const std::string_view name : kCarried) {
       std::string text = text_if_there(model.path() / name);
       if (!text.empty()) files.push_back({std::string(name), std::move(text)});
     }
     return files;
   }
-  if (!brings_tokenizer(*model.gguf_meta())) return files;
+  if (model.is_gguf() && !brings_tokenizer(*model.gguf_meta())) return files;
   const Tokenizer& tokenizer = model.tokenizer();
   files.push_back({"generation_config.json", text_of(generation_config(tokenizer))});
   files.push_back({"tokenizer.json", tokenizer.to_tokenizer_json()});

@@ -64,7 +64,13 @@ GgufMeta meta_of_gguf(const GgufMeta& source) {
 }
 
 void add_tokenizer(const Model& model, GgufMeta& meta) {
-  if (text_if_there(model.path() / "tokenizer.json").empty())
+  if (model.own_tokenizer()) {
+    std::vector<std::string> old;
+    for (const auto& [key, value] : meta.entries())
+      if (key.starts_with("tokenizer.")) old.push_back(key);
+    for (const std::string& key : old) meta.erase(key);
+    model.tokenizer().to_gguf(meta, model.config().vocab);
+  } else if (text_if_there(model.path() / "tokenizer.json").empty())
     meta.set("tokenizer.ggml.model", std::string("no_vocab"));
   else
     model.tokenizer().to_gguf(meta, model.config().vocab);
@@ -82,7 +88,7 @@ GgufMeta metadata(const Model& model, std::span<const Outgoing> tensors, const R
   if (run_time.activations.plan().on()) meta.set(std::string(kGgufActivations), run_time.activations.text());
   meta.erase(kGgufKv);
   if (run_time.kv.text() != KvSpec().text()) meta.set(std::string(kGgufKv), run_time.kv.text());
-  if (!model.is_gguf()) add_tokenizer(model, meta);
+  if (!model.is_gguf() || model.own_tokenizer()) add_tokenizer(model, meta);
   return meta;
 }
 

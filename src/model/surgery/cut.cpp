@@ -50,6 +50,7 @@ class Surgeon {
     keep_layers();
     for (ModelTensor& t : m_.tensors) cut(t);
     add_biases();
+    if (!s_.tokens.empty()) reduce_vocabulary();
     set_choices();
   }
 
@@ -108,6 +109,9 @@ class Surgeon {
       case Role::expert_down:
       case Role::shared_down:
         return s_.hidden;
+      case Role::embed:
+      case Role::lm_head:
+        return s_.tokens.empty() ? first(rows) : std::vector<dim>(s_.tokens.begin(), s_.tokens.end());
       default:
         return first(rows);
     }
@@ -256,8 +260,16 @@ class Surgeon {
     }
   }
 
+  void reduce_vocabulary() {
+    m_.load_tokenizer();
+    if (m_.tokenizer_fault) throw *m_.tokenizer_fault;
+    m_.tokenizer.emplace(m_.tokenizer->reduced(s_.tokens));
+    m_.own_tokenizer = true;
+  }
+
   void set_choices() {
     const Config before = c_;
+    if (!s_.tokens.empty()) c_.vocab = dim(s_.tokens.size());
     c_.layers = dim(s_.layers.size());
     c_.hidden = dim(s_.hidden.size());
     const BlockCut& b = s_.blocks.front();
@@ -265,6 +277,11 @@ class Surgeon {
     c_.kv_heads = dim(b.kv_heads.size());
     c_.ffn = dim(b.neurons.size());
     if (c_.hidden != before.hidden) c_.norm_eps *= double(before.hidden) / double(c_.hidden);
+    if (c_.hidden % c_.heads != 0)
+      m_.notes.push_back(
+          fmt::format("transformers refuses a hidden size ({}) that is no multiple of the heads ({}); "
+                      "llama.cpp and pith do not",
+                      c_.hidden, c_.heads));
     if (!m_.hf_config.empty()) m_.hf_config = cut_config(m_.hf_config, before, c_, *m_.arch, s_);
   }
 

@@ -8,6 +8,23 @@
 
 namespace pith {
 
+// bos_token_id and the like, single or in lists.
+static void move_ids(nlohmann::json& config, const std::vector<Token>& kept) {
+  const auto moved = [&](const nlohmann::json& id) -> nlohmann::json {
+    const auto at =
+        id.is_number_integer() ? std::lower_bound(kept.begin(), kept.end(), id.get<std::int64_t>()) : kept.end();
+    if (at == kept.end() || id != *at) return nullptr;
+    return at - kept.begin();
+  };
+  for (auto& [key, value] : config.items()) {
+    if (!key.ends_with("_token_id")) continue;
+    if (value.is_array())
+      for (auto& id : value) id = moved(id);
+    else
+      value = moved(value);
+  }
+}
+
 std::string cut_config(const std::string& text, const Config& before, const Config& after, const Arch& arch,
                        const Surgery& surgery) {
   nlohmann::json config = nlohmann::json::parse(text);
@@ -30,6 +47,7 @@ std::string cut_config(const std::string& text, const Config& before, const Conf
   };
   if (added(&BlockCut::attn_bias) && !arch.hf_bias_key.empty()) config[std::string(arch.hf_bias_key)] = true;
   if (added(&BlockCut::ffn_bias)) config["mlp_bias"] = true;
+  if (!surgery.tokens.empty()) move_ids(config, surgery.tokens);
   return config.dump();
 }
 
