@@ -12,6 +12,7 @@ struct BlockCut {
   std::vector<dim> kv_heads;
   std::vector<dim> heads;    // query heads, equally many of each kv head that stays
   std::vector<dim> neurons;  // of the feed-forward network; of a mixture of experts: all
+  std::vector<dim> experts = {};
   // (hidden) added to what a branch gives, for what its lost inputs gave on average; empty: nothing.
   std::vector<float> attn_bias = {}, ffn_bias = {};
 };

@@ -176,6 +176,39 @@ TEST(Structured, MinitronGivesTheShapeThatIsAsked) {
             (std::vector<dim>{96, 3, 2, 1, 160, 32}));
 }
 
+// What is left are the source's own experts, in both containers, and the router's rows for them.
+TEST(Structured, ExpertsThatAreLeftAreTheSources) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.hidden = 64, .ffn = 96, .experts = 4});
+  run(source, pruned("experts", {"keep=4"}), temp.path / "all");
+  EXPECT_EQ(logits_of(Model::open(source)), logits_of(Model::open(temp.path / "all")));
+  run(source, pruned("experts", {"keep=2"}), temp.path / "out");
+  run(source, pruned("experts", {"keep=2"}), temp.path / "out.gguf");
+  const Model whole = Model::open(source), hf = Model::open(temp.path / "out"),
+              gguf = Model::open(temp.path / "out.gguf");
+  const auto row = [](const Model& m, Role role, dim layer, dim expert, dim r) {
+    const ModelTensor& t = *m.find(role, layer, Part::weight, expert);
+    std::vector<float> values(std::size_t(t.weight.cols));
+    decode_row(t, r, values.data());
+    return values;
+  };
+  for (const Model* m : {&hf, &gguf}) {
+    EXPECT_EQ(m->config().experts, 2);
+    for (dim layer = 0; layer < 2; ++layer)
+      for (dim e = 0; e < 2; ++e) {
+        dim from = 0;
+        while (from < 4 && row(whole, Role::expert_down, layer, from, 5) != row(*m, Role::expert_down, layer, e, 5))
+          ++from;
+        ASSERT_LT(from, 4);
+        EXPECT_EQ(row(whole, Role::router, layer, -1, from), row(*m, Role::router, layer, -1, e));
+        EXPECT_EQ(row(whole, Role::expert_up, layer, from, 7), row(*m, Role::expert_up, layer, e, 7));
+      }
+  }
+  EXPECT_EQ(logits_of(hf).size(), logits_of(whole).size());
+  EXPECT_NE(error_of([&] { run(source, pruned("experts", {"keep=1"}), temp.path / "x"); }).find("2 (as many"),
+            std::string::npos);
+}
+
 // A small real model: its tokenizer is cut with its embedding, in both containers.
 TEST(Structured, AVocabularyIsCutWithItsTokenizer) {
   PITH_NEED_DATA(source, "models/stories260K/hf");

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "core/parallel.h"
 #include "formats/format.h"
@@ -9,45 +8,18 @@
 #include "model/open/tensor_table.h"
 #include "model/surgery.h"
 #include "model/surgery/cut_config.h"
+#include "model/surgery/indices.h"
 
 namespace pith {
 
 namespace {
-
-std::vector<dim> first(dim n) {
-  std::vector<dim> all(static_cast<std::size_t>(n));
-  std::iota(all.begin(), all.end(), dim(0));
-  return all;
-}
-
-// Of `width` neighbours each.
-std::vector<dim> spread(const std::vector<dim>& groups, dim width, dim from = 0) {
-  std::vector<dim> out;
-  for (const dim g : groups)
-    for (dim i = 0; i < width; ++i) out.push_back(from + g * width + i);
-  return out;
-}
-
-void append(std::vector<dim>& to, const std::vector<dim>& more) { to.insert(to.end(), more.begin(), more.end()); }
-
-// "model.layers.3.mlp.up_proj.weight", 1 -> "model.layers.1.mlp.up_proj.weight"
-std::string renumbered(const std::string& name, dim layer) {
-  for (std::size_t begin = 0; begin < name.size();) {
-    const std::size_t end = std::min(name.find('.', begin), name.size());
-    const auto digits = std::string_view(name).substr(begin, end - begin);
-    if (!digits.empty() && std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
-      return name.substr(0, begin) + std::to_string(layer) + name.substr(end);
-    begin = end + 1;
-  }
-  return name;
-}
 
 class Surgeon {
  public:
   Surgeon(Model::Impl& model, const Surgery& surgery) : m_(model), c_(model.config), s_(surgery) {}
 
   void run() {
-    keep_layers();
+    keep_layers_and_experts();
     for (ModelTensor& t : m_.tensors) cut(t);
     add_biases();
     if (!s_.tokens.empty()) reduce_vocabulary();
@@ -55,15 +27,24 @@ class Surgeon {
   }
 
  private:
-  void keep_layers() {
+  void keep_layers_and_experts() {
     std::vector<dim> now(std::size_t(c_.layers), -1);
     for (std::size_t i = 0; i < s_.layers.size(); ++i) now[std::size_t(s_.layers[i])] = dim(i);
     std::erase_if(m_.tensors, [&](const ModelTensor& t) { return t.layer >= 0 && now[std::size_t(t.layer)] < 0; });
+    for (ModelTensor& t : m_.tensors)
+      if (t.layer >= 0) t.layer = now[std::size_t(t.layer)];
+    std::erase_if(m_.tensors, [&](const ModelTensor& t) { return t.expert >= 0 && place_of_expert(t) < 0; });
     for (ModelTensor& t : m_.tensors) {
       if (t.layer < 0) continue;
-      t.layer = now[std::size_t(t.layer)];
-      t.name = renumbered(t.name, t.layer);
+      t.expert = t.expert < 0 ? -1 : place_of_expert(t);
+      t.name = renumbered(t.name, t.layer, t.expert);
     }
+  }
+
+  dim place_of_expert(const ModelTensor& t) const {
+    const std::vector<dim>& kept = block(t).experts;
+    const auto at = std::find(kept.begin(), kept.end(), t.expert);
+    return at == kept.end() ? -1 : at - kept.begin();
   }
 
   bool all_hidden() const { return dim(s_.hidden.size()) == c_.hidden; }
@@ -109,6 +90,8 @@ class Surgeon {
       case Role::expert_down:
       case Role::shared_down:
         return s_.hidden;
+      case Role::router:
+        return block(t).experts;
       case Role::embed:
       case Role::lm_head:
         return s_.tokens.empty() ? first(rows) : std::vector<dim>(s_.tokens.begin(), s_.tokens.end());
@@ -276,6 +259,8 @@ class Surgeon {
     c_.heads = dim(b.heads.size());
     c_.kv_heads = dim(b.kv_heads.size());
     c_.ffn = dim(b.neurons.size());
+    c_.experts = dim(b.experts.size());
+    c_.experts_used = std::min(c_.experts_used, c_.experts);
     if (c_.hidden != before.hidden) c_.norm_eps *= double(before.hidden) / double(c_.hidden);
     if (c_.hidden % c_.heads != 0)
       m_.notes.push_back(
@@ -311,7 +296,8 @@ Model cut_model(const Model& model, const Surgery& s) {
   const BlockCut& shape = s.blocks.front();
   for (const BlockCut& b : s.blocks)
     PITH_CHECK(b.heads.size() == shape.heads.size() && b.kv_heads.size() == shape.kv_heads.size() &&
-               b.neurons.size() == shape.neurons.size() && b.heads.size() % b.kv_heads.size() == 0);
+               b.neurons.size() == shape.neurons.size() && b.experts.size() == shape.experts.size() &&
+               b.heads.size() % b.kv_heads.size() == 0);
   refuse(model, as_stored(model), "start from the original model");
   if (dim(shape.heads.size()) != c.heads) refuse(model, cannot_cut_heads(model), "prune neurons or layers instead");
   if (dim(shape.neurons.size()) != c.ffn) refuse(model, cannot_cut_neurons(model), "prune heads or layers instead");

@@ -1,18 +1,11 @@
-#include <numeric>
-
 #include "model/arch.h"
 #include "model/sliding.h"
 #include "model/surgery.h"
+#include "model/surgery/indices.h"
 
 namespace pith {
 
-static std::vector<dim> first(dim n) {
-  std::vector<dim> all(static_cast<std::size_t>(n));
-  std::iota(all.begin(), all.end(), dim(0));
-  return all;
-}
-
-BlockCut whole_block(const Config& c) { return {first(c.kv_heads), first(c.heads), first(c.ffn)}; }
+BlockCut whole_block(const Config& c) { return {first(c.kv_heads), first(c.heads), first(c.ffn), first(c.experts)}; }
 
 Surgery whole(const Config& c) {
   return {first(c.layers), std::vector<BlockCut>(std::size_t(c.layers), whole_block(c)), first(c.hidden)};
