@@ -24,8 +24,9 @@ static void set_up(CLI::App& app) {
   app.callback([options] {
     const Model model = Model::open(options->model);
     const CompressJob job = make_job(*options, model);
-    if (!job.recipe.format && options->to.empty() && options->target.empty() && options->lora.empty())
-      throw input_error("convert", "expected --to, --target, --format or --lora: what should change?");
+    if (!job.recipe.format && options->to.empty() && options->target.empty() && options->lora.empty() &&
+        options->store.empty())
+      throw input_error("convert", "expected --to, --target, --format, --store or --lora: what should change?");
     if (job.recipe.format && job.recipe.format->block != 1 && !has_packed_layer(model))
       throw Error(Blame::input, "convert",
                   fmt::format("expected a dense format (f32, f16, bf16) for a dense source, got {}", options->format),

@@ -20,17 +20,7 @@ static void set_up(CLI::App& app) {
   app.add_option("--max-bytes", options->max_bytes,
                  "instead of --format: a format for each matrix so that the file stays within this, e.g. 90MB, and the "
                  "predicted divergence is least");
-  app.add_option("--set", options->set, "an option of the method, NAME=VALUE, e.g. --set range=minmax");
-  app.add_option("--importance", options->importance, "importance of the input features: a llama.cpp imatrix file");
-  app.add_option("--calibrate", options->calibrate,
-                 "text that calibrated methods see, and from which importance is measured: plain text, or .jsonl with "
-                 "conversations (default, where the method needs one: the model writes its own)");
-  app.add_option("--calibrate-samples", options->calibrate_samples, "pieces of the text (default: 128)");
-  app.add_option("--calibrate-length", options->calibrate_length, "tokens of a piece (default: 512)");
-  app.add_option("--calibrate-seed", options->calibrate_seed, "draws the pieces (default: 0)");
-  app.add_flag("--true-sequential", options->true_sequential,
-               "within a block, too, calibrate each matrix on the outputs of the compressed ones before it");
-  app.add_flag("--no-fallback", options->no_fallback, "fail where a format does not fit a shape");
+  add_method_options(app, *options);
   app.callback([options] {
     const int given = !options->format.empty() + !options->max_bytes.empty();
     if (given > 1 || (given == 0 && options->recipe.empty()))

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/output_files.h"
+#include "compress/prune/allocate_sparsity.h"
 #include "compress/recipe_file.h"
 #include "compress/target_profile.h"
 #include "core/error.h"
@@ -41,6 +42,11 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_option("--target", o.target, "check that the output is what this program loads: " + targets);
   add_activations(app, o.activations, "as the source says");
   add_kv(app, o.kv, "as the source says");
+  app.add_option(
+         "--store", o.store,
+         "zeros of linear layers: dense (as values; any program reads it), or left out, which pith alone reads: "
+         "bitmask, or two_of_four for 2:4 (default: dense)")
+      ->check(CLI::IsMember({"dense", "bitmask", "two_of_four"}));
   app.add_option("--lora", o.lora, "an adapter to merge first: a PEFT folder or a GGUF adapter");
   app.add_flag("--allow-requantize", o.allow_requantize, "accept a source that is quantized already");
   app.add_flag("--dry-run", o.dry_run, "show the plan (formats, fallbacks, bytes, memory, time) and stop");
@@ -51,6 +57,20 @@ void add_compress_options(CLI::App& app, CompressOptions& o) {
   app.add_option("--protocol", o.protocol, "how (see: pith eval --help)")->capture_default_str();
   app.add_option("--max-ram", o.max_ram, "refuse when more memory is predicted, e.g. 2GB");
   add_threads(app);
+}
+
+void add_method_options(CLI::App& app, CompressOptions& o) {
+  app.add_option("--set", o.set, "an option of the method, NAME=VALUE, e.g. --set range=minmax");
+  app.add_option("--importance", o.importance, "importance of the input features: a llama.cpp imatrix file");
+  app.add_option("--calibrate", o.calibrate,
+                 "text that calibrated methods see, and from which importance is measured: plain text, or .jsonl with "
+                 "conversations (default, where the method needs one: the model writes its own)");
+  app.add_option("--calibrate-samples", o.calibrate_samples, "pieces of the text (default: 128)");
+  app.add_option("--calibrate-length", o.calibrate_length, "tokens of a piece (default: 512)");
+  app.add_option("--calibrate-seed", o.calibrate_seed, "draws the pieces (default: 0)");
+  app.add_flag("--true-sequential", o.true_sequential,
+               "within a block, too, calibrate each matrix on the outputs of the compressed ones before it");
+  app.add_flag("--no-fallback", o.no_fallback, "fail where a format does not fit a shape");
 }
 
 static const ModelTensor& first_linear(const Model& model) {
@@ -70,6 +90,7 @@ static Container choose_container(const std::string& named, const std::string& o
   if (!named.empty()) return container_or_throw(named);
   if (out.ends_with(".gguf")) return Container::gguf;
   const Format* wanted = recipe.format;
+  if (recipe.store) return Container::pith;
   if (recipe.target) return container_for(*recipe.target, wanted, first_linear(model));
   if (!wanted && recipe.max_bytes) return Container::gguf;
   if (!wanted) return model.is_gguf() ? Container::gguf : Container::hf;
@@ -93,6 +114,7 @@ static std::filesystem::path default_target(const CompressOptions& o, Container 
   if (name.ends_with(".gguf")) name.resize(name.size() - 5);
   const std::string suffix = !o.format.empty()      ? o.format
                              : !o.max_bytes.empty() ? o.max_bytes
+                             : !o.prune.empty()     ? o.prune
                              : !o.recipe.empty()    ? std::filesystem::path(o.recipe).stem().string()
                                                     : std::string(container_name(container));
   return name + "-" + suffix + (container == Container::gguf ? ".gguf" : "");
@@ -143,6 +165,12 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   take_calibration(o, recipe);
   if (!o.target.empty()) recipe.target = &target_or_throw(o.target);
   if (!o.lora.empty()) recipe.adapter = o.lora;
+  if (!o.allocation.empty()) recipe.sparsity.kind = sparsity_kind_or_throw(o.allocation);
+  if (o.spread) recipe.sparsity.spread = *o.spread;
+  if (!o.prune_max_bytes.empty()) recipe.sparsity.max_bytes = parse_bytes(o.prune_max_bytes);
+  if (o.store == "dense") recipe.store.reset();
+  if (o.store == "bitmask") recipe.store = SparseLayout::bitmask;
+  if (o.store == "two_of_four") recipe.store = SparseLayout::two_of_four;
   if (!o.kv.empty()) recipe.kv = KvSpec(o.kv);
   if (!o.activations.empty()) recipe.activations = ActSpec(o.activations);
   if (!o.max_ram.empty()) job.limits.max_ram_bytes = parse_bytes(o.max_ram);

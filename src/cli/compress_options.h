@@ -1,4 +1,4 @@
-// What `quantize` and `convert` have in common: the recipe's options, the target, the limits, and the run.
+// What `quantize`, `prune` and `convert` have in common: the recipe's options, the target, the limits, and the run.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -14,16 +14,18 @@ namespace pith::cli {
 
 struct CompressOptions {
   std::string model, recipe, out, format, embed_format, to, target, lora, method, importance, max_ram, max_bytes, text,
-      activations, kv, protocol = "llamacpp-512";
+      activations, kv, store, prune, allocation, prune_max_bytes, protocol = "llamacpp-512";
   std::vector<std::string> set, overrides, calibrate;
+  std::optional<double> spread;
   std::optional<long long> calibrate_samples, calibrate_length, calibrate_seed;
   bool true_sequential = false, no_fallback = false, allow_requantize = false, dry_run = false, overwrite = false,
        resume = false, json = false;
   long long dither_seed = -1;  // negative: none
 };
 
-// Options that both verbs show.
+// Options that all verbs show, and those of verbs with methods.
 void add_compress_options(CLI::App& app, CompressOptions& options);
+void add_method_options(CLI::App& app, CompressOptions& options);
 
 struct CompressJob {
   Recipe recipe;  // the file's, if one is named, with what other options say

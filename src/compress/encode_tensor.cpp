@@ -63,7 +63,7 @@ class Strip {
   // values, plain: the rows where they are loaded already, else null. columns, kept: (rows, outliers). One sum per row
   // into sums.
   void encode(dim begin, dim end, const float* values, const float* plain, std::byte* out, std::int32_t* columns,
-              float* kept, ErrorSums* sums) {
+              float* kept, TensorSums* sums) {
     if (!values) {
       task_.source.load(begin, end, values_.data());
       values = plain = values_.data();
@@ -80,10 +80,11 @@ class Strip {
         decoded_[std::size_t(columns[k])] += f16_to_f32(f32_to_f16(kept[k]));
       if (task_.source.scaled()) {
         task_.source.unscaling(r, factors_.data());
-        sums[i] = sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
+        static_cast<ErrorSums&>(sums[i]) = sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
       } else {
-        sums[i] = error_sums(plain + i * cols_, decoded_.data(), cols_);
+        static_cast<ErrorSums&>(sums[i]) = error_sums(plain + i * cols_, decoded_.data(), cols_);
       }
+      sums[i].zeros = std::count(decoded_.begin(), decoded_.end(), 0.0f);
       if (!std::isfinite(sums[i].error)) throw overflow(task_, decoded_.data(), r);
     }
   }
@@ -94,11 +95,12 @@ class Strip {
       std::memcpy(out, task_.finished + begin * row_bytes_, std::size_t((end - begin) * row_bytes_));
       return;
     }
-    if (task_.source.exact()) return task_.source.move_encoded(begin, end, out);
-    if (!is_dense(task_.format))
+    const bool prunes = task_.method.kept;
+    if (task_.source.exact() && !prunes) return task_.source.move_encoded(begin, end, out);
+    if (!is_dense(task_.format) || prunes)
       return task_.method.layer(
           {values, end - begin, cols_, &task_.format, task_.importance, out, task_.state, task_.source.tensor().role,
-           task_.outliers.per_row, columns, kept, task_.fisher ? load_fisher(begin, end) : nullptr},
+           task_.outliers.per_row, columns, kept, task_.fisher ? load_fisher(begin, end) : nullptr, begin},
           task_.options);
     for (dim i = 0; i < end - begin; ++i)
       task_.format.encode(task_.format, values + i * cols_, nullptr, cols_, RangeSearch{}, out + i * row_bytes_);
@@ -147,7 +149,7 @@ void TensorEncoder::store_outliers(const EncodeTask& task, dim rows) {
   }
 }
 
-void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums) {
+void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte* out, TensorSums& sums) {
   const dim rows = end - begin, cols = task.source.cols(), bytes = row_bytes(task.format, cols);
   PITH_CHECK(rows <= panel_rows(task) && fits(task.format, cols));
   const float* values = nullptr;
@@ -157,7 +159,7 @@ void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte
     if (task.source.dithered())
       plain = load(plain_, rows * cols, [&](float* to) { task.source.load_plain(begin, end, to); });
   }
-  std::vector<ErrorSums> of_row(static_cast<std::size_t>(rows));
+  std::vector<TensorSums> of_row(static_cast<std::size_t>(rows));
   const dim apart = task.outliers.per_row;
   columns_.assign(std::size_t(rows * apart), 0);
   kept_.assign(std::size_t(rows * apart), 0.0f);
@@ -169,9 +171,10 @@ void TensorEncoder::encode(const EncodeTask& task, dim begin, dim end, std::byte
                      kept_.data() + first * apart, of_row.data() + first);
       });
   store_outliers(task, rows);
-  for (const ErrorSums& row : of_row) {
+  for (const TensorSums& row : of_row) {
     sums.source += row.source;
     sums.error += row.error;
+    sums.zeros += row.zeros;
   }
   task.source.release(begin, end);
 }

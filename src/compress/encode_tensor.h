@@ -7,6 +7,10 @@
 
 namespace pith {
 
+struct TensorSums : ErrorSums {
+  dim zeros = 0;  // values that are 0 as written
+};
+
 struct EncodeTask {
   const SourceRows& source;
   const Format& format;
@@ -29,7 +33,7 @@ class TensorEncoder {
 
   // Target rows [begin, end), at most panel_rows, into out (end - begin rows); adds to sums, row after row.
   // Error(input) when a source value is not finite, or is not any more after encoding.
-  void encode(const EncodeTask& task, dim begin, dim end, std::byte* out, ErrorSums& sums);
+  void encode(const EncodeTask& task, dim begin, dim end, std::byte* out, TensorSums& sums);
   // Of the rows encoded last, as they are stored.
   struct Outliers {
     std::span<const std::byte> columns, values;

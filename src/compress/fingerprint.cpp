@@ -71,6 +71,8 @@ void add_plan(Sha256& sha, const ExportPlan& plan) {
     sha.update(std::as_bytes(std::span(t.rows_from)));
     add_number(sha, t.outliers.per_row);
     add_number(sha, t.outliers.whole_columns);
+    add_number(sha, t.sparse ? t.sparse->kept : -1);
+    add_number(sha, t.sparse ? int(t.sparse->layout) : -1);
     add_number(sha, t.turn ? dim(t.turn->seed()) : -1);
     add_number(sha, t.turn && t.turn->outputs());
     t.for_slots([&](const Slot& slot) {

@@ -11,6 +11,7 @@ InputStats::InputStats(dim columns, bool with_moment) : cols(columns) {
   squares.resize(std::size_t(cols));
   magnitudes.resize(std::size_t(cols));
   peaks.resize(std::size_t(cols));
+  sums.resize(std::size_t(cols));
   if (with_moment) moment.emplace(cols);
 }
 
@@ -22,6 +23,7 @@ void InputStats::add(const float* x, dim rows) {
         const float v = x[r * cols + c], size = std::fabs(v);
         squares[std::size_t(c)] += double(v) * v;
         magnitudes[std::size_t(c)] += size;
+        sums[std::size_t(c)] += double(v);
         peaks[std::size_t(c)] = std::max(peaks[std::size_t(c)], size);
       }
   });
@@ -33,6 +35,7 @@ void InputStats::divide(std::span<const float> factors) {
   for (std::size_t c = 0; c < squares.size(); ++c) {
     squares[c] /= double(factors[c]) * double(factors[c]);
     magnitudes[c] /= double(factors[c]);
+    sums[c] /= double(factors[c]);
     peaks[c] /= factors[c];
   }
   if (moment) moment->divide(factors.data());

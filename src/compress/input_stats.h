@@ -13,6 +13,7 @@ struct InputStats {
   dim tokens = 0;                      // how many inputs
   std::vector<double> squares;         // (cols) sum of x^2
   std::vector<double> magnitudes;      // (cols) sum of |x|
+  std::vector<double> sums;            // (cols) sum of x
   std::vector<float> peaks;            // (cols) largest |x|
   std::optional<SecondMoment> moment;  // sum of x^T x, where a method needs it
 

@@ -42,17 +42,19 @@ struct LayerTask {
   std::int32_t* outlier_columns = nullptr;
   float* outlier_values = nullptr;
   const float* fisher = nullptr;  // (rows, cols) squared gradients of each value, up to a factor, or null
+  dim first_row = 0;              // of these rows in the matrix
 };
 
 // A matrix as a whole; of several that read the same input, for methods that scale its columns.
 struct ScaledMatrix {
   dim rows = 0, cols = 0;
   const Format* format = nullptr;                // the target's
-  const InputStats* stats = nullptr;             // shared by some, or each its own (experts)
+  const InputStats* stats = nullptr;             // shared by some, or each its own (experts); null: nothing measured
   std::function<void(dim row, float* to)> load;  // (cols); from any thread
   dim outliers = 0;                              // of each row, kept apart
   Role role = Role::other;
-  ActPlan act = {};  // how the input will be rounded
+  ActPlan act = {};                    // how the input will be rounded
+  const LayerState* shared = nullptr;  // what `prepare` made of the inputs
 };
 
 // One of a block's matrices for methods that see the block whole. Rows are in the order that the forward pass knows.
@@ -95,7 +97,7 @@ struct ReshapeTask {
   Progress& progress;
 };
 
-// Of the inputs: no statistics; all of InputStats; or a calibration text, but no statistics.
+// Of the inputs: no statistics; all of InputStats; or a calibration text, and of the statistics no X^T X.
 enum class Needs { nothing, moments, text };
 
 struct Method {
@@ -117,6 +119,9 @@ struct Method {
   // The matrix is stored between random rotations of this seed (ops/turn.h): `prepare` and `layer` see it, and its
   // inputs' moments, turned. Null: as it is.
   std::uint64_t (*turn)(const Options& options) = nullptr;
+  // A pruning method: how many values it leaves of a matrix. It works on linear layers only, in dense formats too, and
+  // its `prepare_matrix` is asked without a calibration as well. Null: it is none.
+  dim (*kept)(dim rows, dim cols, const Options& options) = nullptr;
   // Called for different rows at the same time; what it does to a row must not depend on the others.
   void (*layer)(const LayerTask& task, const Options& options) = nullptr;
   // Before a block is rounded, for each input that some of its matrices read: positive factors for their columns, by

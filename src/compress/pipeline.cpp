@@ -53,7 +53,7 @@ void check_room(const Model& model, const Prepared& p, const std::filesystem::pa
                 "raise the limit; its largest part is one panel of the widest tensor");
 }
 
-TensorOutcome outcome_of(const TensorPlan& plan, const ErrorSums& sums) {
+TensorOutcome outcome_of(const TensorPlan& plan, const TensorSums& sums) {
   const double values = double(std::max<dim>(1, plan.rows * plan.cols));
   TensorOutcome out{.name = plan.name,
                     .role = plan.role,
@@ -63,6 +63,8 @@ TensorOutcome outcome_of(const TensorPlan& plan, const ErrorSums& sums) {
                     .relative_error = 0,
                     .sqnr_db = std::numeric_limits<double>::infinity(),
                     .bytes = plan.bytes_after,
+                    .values = plan.rows * plan.cols,
+                    .zeros = sums.zeros,
                     .tokens = -1,
                     .note = {}};
   if (sums.error > 0) {

@@ -30,6 +30,8 @@ struct TensorPlan {        // one row of the preflight table
   std::string why;                // why it fell back or was left alone
   dim bytes_before, bytes_after;  // outliers included
   OutlierShape outliers = {};     // kept apart
+  dim kept = -1;                  // values that a pruning method leaves; -1: none prunes it
+  std::optional<SparseShape> sparse = {};
 };
 
 struct Preflight {
@@ -50,8 +52,9 @@ struct TensorOutcome {
   double relative_error;  // ||w - w'||_F / ||w||_F
   double sqnr_db;
   dim bytes;
-  dim tokens = -1;   // that calibration sent to it; -1: it was not calibrated
-  std::string note;  // what the method had to do differently
+  dim values = 0, zeros = 0;  // of the tensor as written
+  dim tokens = -1;            // that calibration sent to it; -1: it was not calibrated
+  std::string note;           // what the method had to do differently
 };
 
 struct Outcome {

@@ -5,6 +5,8 @@
 #include "compress/fold/scale_block.h"
 #include "compress/policy.h"
 #include "compress/prepare.h"
+#include "compress/prune/allocate_sparsity.h"
+#include "compress/prune/preflight_notes.h"
 #include "compress/reconstruct/finish_block.h"
 #include "compress/target_profile.h"
 #include "compress/turned.h"
@@ -18,6 +20,7 @@ namespace pith {
 namespace {
 
 constexpr dim kShardBytes = dim(5) << 30;
+constexpr dim kPruningBytes = 12;  // a value, while its matrix is pruned as a whole
 constexpr dim kTrialValues = dim(1) << 18;
 constexpr double kBytesPerSecond = 1e9;        // of hashing, copying and reading back: a guess, not in the trial
 constexpr dim kOverheadBytes = dim(48) << 20;  // the output opened for its check, threads' scratch, allocator
@@ -34,7 +37,7 @@ double trial(const EncodeTask& task) {
   const dim rows = std::clamp<dim>(kTrialValues / cols, 1, TensorEncoder::panel_rows(task));
   Buffer out(rows * row_bytes(task.format, cols));
   TensorEncoder encoder;
-  ErrorSums ignored;
+  TensorSums ignored;
   const auto start = Clock::now();
   encoder.encode(task, 0, rows, out.data(), ignored);
   return std::chrono::duration<double>(Clock::now() - start).count() / double(rows * cols);
@@ -107,7 +110,10 @@ void predict(const Model& model, const Recipe& recipe, Prepared& p) {
   for (const ExportTensor& t : p.plan.tensors) {
     const SourceRows source(model, t, recipe.dither, p.adapter_or_null());
     add_to_paths(t, source, paths);
-    working_bytes = std::max(working_bytes, tensor_bytes(t, task_for(source, t, p), p.plan_for(t).bytes_before));
+    const TensorPlan& plan = p.plan_for(t);
+    dim bytes = tensor_bytes(t, task_for(source, t, p), plan.bytes_before);
+    if (plan.kept >= 0) bytes += kPruningBytes * plan.rows * plan.cols;
+    working_bytes = std::max(working_bytes, bytes);
   }
   p.preflight.peak_ram_bytes = current_ram_bytes() + working_bytes + kOverheadBytes;
   double seconds = double(2 * model.file_bytes() + 2 * p.preflight.output_bytes) / kBytesPerSecond;
@@ -244,6 +250,21 @@ std::vector<OutlierShape> choose_outliers(const Model& model, Prepared& p) {
   return out;
 }
 
+// What of each linear layer is pruned, and how it is stored without its zeros, by Model::tensors() index.
+std::vector<std::optional<SparseShape>> choose_sparse(const Model& model, const Recipe& recipe, Prepared& p) {
+  std::vector<std::optional<SparseShape>> out(model.tensors().size());
+  for (TensorPlan& plan : p.preflight.tensors) {
+    const ModelTensor& t = model.tensors()[plan.source];
+    if (!is_linear(t.role) || t.vector || t.part != Part::weight) continue;
+    const MethodStep& step = p.rounder_of(t);
+    if (step.method->kept) plan.kept = step.method->kept(plan.rows, plan.cols, step.options);
+    if (!recipe.store) continue;
+    const dim kept = plan.kept >= 0 ? plan.kept : values_not_zero(t);
+    plan.sparse = out[plan.source] = SparseShape{*recipe.store, kept};
+  }
+  return out;
+}
+
 // Of which matrices the steps want the Fisher information.
 std::vector<std::size_t> fisher_tensors(const Model& model, Prepared& p) {
   std::vector<std::size_t> out;
@@ -265,8 +286,10 @@ std::vector<std::size_t> fisher_tensors(const Model& model, Prepared& p) {
 
 const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
   // What is for all is also for embeddings and vectors, which have no other.
-  const auto found = std::find_if(rounders.rbegin(), rounders.rend(),
-                                  [&](const MethodStep& step) { return step.where.all() || step.where.has(t); });
+  const bool linear = is_linear(t.role) && !t.vector && t.part == Part::weight;
+  const auto found = std::find_if(rounders.rbegin(), rounders.rend(), [&](const MethodStep& step) {
+    return (step.where.all() || step.where.has(t)) && (linear || !step.method->kept);
+  });
   PITH_CHECK(found != rounders.rend());
   return *found;
 }
@@ -286,15 +309,45 @@ bool written_by_rows(const ExportTensor& t, dim rows, dim cols) {
   return t.slots.size() == 1 && t.slots[0].size_bytes == rows * row_bytes(*t.format, cols);
 }
 
-Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
+// The recipe with the least sparsity, in tenths of a percent, by which its output stays within its bytes.
+static Recipe within_bytes(const Model& model, const Recipe& recipe, Container container) {
+  const dim most = *recipe.sparsity.max_bytes;
+  Recipe out = recipe;
+  const auto bytes_at = [&](dim tenths) {
+    out = recipe;
+    give_options(out.steps, {fmt::format("sparsity={}.{}", tenths / 10, tenths % 10)});
+    Prepared p;
+    take_steps(out, p);
+    p.preflight.tensors = choose_formats(model, out, container, nullptr);
+    std::vector<const Format*> format_of(model.tensors().size(), nullptr);
+    for (const TensorPlan& plan : p.preflight.tensors) format_of[plan.source] = plan.to;
+    return plan_export(model, container, format_of, "", kShardBytes, {}, {}, {}, choose_sparse(model, out, p))
+        .total_bytes();
+  };
+  dim low = -1, high = 999;  // tenths: too much, within
+  if (const dim least = bytes_at(high); least > most)
+    throw Error(Blame::input, "budget",
+                fmt::format("expected at least {} bytes, which 99.9 % zeros take, got {}", least, most),
+                recipe.store ? "name a smaller --format" : "--store bitmask leaves zeros out");
+  while (high - low > 1) {
+    const dim middle = (low + high) / 2;
+    (bytes_at(middle) > most ? low : high) = middle;
+  }
+  bytes_at(high);
+  return out;
+}
+
+Prepared prepare(const Model& model, const Recipe& given, Container container, const std::filesystem::path& target,
                  Progress& progress) {
+  Prepared p;
+  const Recipe recipe = with_sparsity(model, given.sparsity.max_bytes ? within_bytes(model, given, container) : given,
+                                      p.preflight.notes, progress);
   if (recipe.true_sequential && !recipe.compressed_prefix)
     throw input_error("true_sequential", "expected blocks to be calibrated on the compressed blocks before them, too");
   check_turned_source(model, recipe);
-  Prepared p;
   take_steps(recipe, p);
   if (recipe.max_bytes) check_no_outliers(p);
-  p.preflight.notes.assign(model.notes().begin(), model.notes().end());
+  p.preflight.notes.insert(p.preflight.notes.begin(), model.notes().begin(), model.notes().end());
   auto& plans = p.preflight.tensors;
   if (recipe.adapter) p.adapter.emplace(LoraAdapter::open(*recipe.adapter, model));
   plans = choose_formats(model, recipe.max_bytes ? with_budget(model, recipe, container, target, p, progress) : recipe,
@@ -316,10 +369,13 @@ Prepared prepare(const Model& model, const Recipe& recipe, Container container, 
     p.plan_of[plans[i].source] = i;
   }
   p.plan = plan_export(model, container, format_of, target.filename().string(), kShardBytes, choose_outliers(model, p),
-                       run_time, choose_turns(model, p));
+                       run_time, choose_turns(model, p), choose_sparse(model, recipe, p));
   if (recipe.target) check_target(*recipe.target, container, plans);
   order_for_calibration(model, recipe, p);
   join_plans(model, p);
+  const bool prunes = std::any_of(plans.begin(), plans.end(), [](const TensorPlan& t) { return t.kept >= 0; });
+  if (prunes) check_pruning(model, recipe, p);
+  for (std::string& note : notes_on_zeros(plans, container)) p.preflight.notes.insert(p.preflight.notes.begin(), note);
   p.fisher = fisher_tensors(model, p);
   if (!p.scalers.empty())
     for (std::string& note : notes_on_scales(model, p)) p.preflight.notes.push_back(std::move(note));

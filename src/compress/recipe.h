@@ -46,6 +46,15 @@ struct Dither {
   std::uint64_t seed = 0;
 };
 
+// How much of each layer pruning drops.
+struct SparsityPlan {
+  enum class Kind { uniform, owl, sensitivity, global };
+  Kind kind = Kind::uniform;
+  double spread = 8;             // owl, sensitivity: no layer is further from the mean than so many percent
+  double outlier = 5;            // owl: scores above so many times their mean
+  std::optional<dim> max_bytes;  // of the weight files: the least sparsity that stays within
+};
+
 struct TargetProfile;  // compress/target_profile.h
 
 struct Recipe {
@@ -72,7 +81,9 @@ struct Recipe {
   // How the output says that the inputs of its quantized layers are rounded; unset: as the source says, where the
   // container has a place for it. Static scales come from the calibration's largest inputs.
   std::optional<ActSpec> activations;
-  std::optional<KvSpec> kv;  // how the output asks for keys and values to be stored; none: as the source does
+  SparsityPlan sparsity;
+  std::optional<SparseLayout> store;  // linear layers are stored without their zeros (bitmask or two_of_four)
+  std::optional<KvSpec> kv;           // how the output asks for keys and values to be stored; none: as the source does
 };
 
 // "gptq", "awq+gptq": steps for all linears, with these options. Error(input)

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "compress/method.h"
+#include "compress/prune/allocate_sparsity.h"
 #include "compress/target_profile.h"
 #include "core/byte_size.h"
 #include "core/error.h"
@@ -118,6 +119,14 @@ class Reader {
     out_.recipe.steps.push_back(std::move(step));
   }
 
+  void read_sparsity(const YAML::Node& node) {
+    SparsityPlan& plan = out_.recipe.sparsity;
+    each_of(node, "sparsity",
+            {{"allocation", [&](const YAML::Node& n) { plan.kind = at(n, sparsity_kind_or_throw); }},
+             {"spread", [&](const YAML::Node& n) { plan.spread = double(number(n, 0, 100)); }},
+             {"max_bytes", [&](const YAML::Node& n) { plan.max_bytes = at(n, parse_bytes); }}});
+  }
+
   void read_calibration(const YAML::Node& node) {
     CalibrationChoice choice;
     each_of(node, "calibration",
@@ -148,6 +157,14 @@ class Reader {
                out_.container =
                    at(n, [](const std::string& t) { return std::string(container_name(container_or_throw(t))); });
              }},
+            {"store",
+             [&](const YAML::Node& n) {
+               const std::string layout = scalar(n);
+               if (layout != "dense" && layout != "bitmask" && layout != "two_of_four")
+                 throw fault(n, "expected dense, bitmask or two_of_four");
+               if (layout != "dense") r.store = layout == "bitmask" ? SparseLayout::bitmask : SparseLayout::two_of_four;
+             }},
+            {"sparsity", [&](const YAML::Node& n) { read_sparsity(n); }},
             {"fallback", [&](const YAML::Node& n) { r.allow_fallback = flag(n); }},
             {"allow_requantize", [&](const YAML::Node& n) { r.allow_requantize = flag(n); }},
             {"dither", [&](const YAML::Node& n) {

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "formats/grid.h"
+#include "formats/sparse_rows.h"
 #include "kernels/rows.h"
 
 namespace pith {
@@ -20,7 +21,7 @@ SourceRows::SourceRows(const Model& model, const ExportTensor& out, const Dither
                        const TensorScales* scales)
     : model_(model), in_(model.tensors()[out.source]), out_(out), scales_(scales) {
   adapter_ = adapter && adapter->adapts(out.source) ? adapter : nullptr;
-  dithered_ = dither.on && !is_dense(*in_.weight.format) && is_dense(*out.format);
+  dithered_ = dither.on && !in_.sparse && !is_dense(*in_.weight.format) && is_dense(*out.format);
   seed_ = dither_seed(dither.seed, in_.name) + std::uint64_t(in_.expert + 1);
   source_row_bytes_ = row_bytes(*in_.weight.format, in_.weight.cols);
   PITH_CHECK(out.rows_from.empty() || dim(out.rows_from.size()) == in_.weight.rows);
@@ -34,8 +35,11 @@ bool SourceRows::exact() const {
 
 void SourceRows::decode(dim row, bool dither, float* values) const {
   const Encoded& w = in_.weight;
-  const std::byte* encoded = w.data + row * source_row_bytes_;
-  w.format->decode(*w.format, encoded, w.cols, values);
+  const std::byte* encoded = in_.sparse ? nullptr : w.data + row * source_row_bytes_;
+  if (in_.sparse)
+    decode_sparse_row(*in_.sparse, row, values);
+  else
+    w.format->decode(*w.format, encoded, w.cols, values);
   if (in_.outliers) add_row(*in_.outliers, row, values);
   if (dither) add_dither(*w.format, encoded, w.cols, seed_, row * w.cols, values);
   if (adapter_) adapter_->add(out_.source, row, values);
@@ -119,14 +123,24 @@ void SourceRows::move_encoded(dim begin, dim end, std::byte* encoded) const {
   parallel_for(
       end - begin,
       [&](dim i) {
-        move_row(*in_.weight.format, *out_.format, in_.weight.data + source_row(begin + i) * source_row_bytes_, cols(),
-                 encoded + i * bytes, in_.name);
+        const std::byte* row = in_.weight.data + source_row(begin + i) * source_row_bytes_;
+        std::vector<std::byte> whole;
+        if (in_.sparse) {
+          whole.resize(std::size_t(source_row_bytes_));
+          encode_sparse_row(*in_.sparse, *in_.weight.format, source_row(begin + i), whole.data());
+          row = whole.data();
+        }
+        move_row(*in_.weight.format, *out_.format, row, cols(), encoded + i * bytes, in_.name);
       },
       rows_for_a_thread(cols()));
 }
 
 void SourceRows::release(dim begin, dim end) const {
   const bool whole = begin == 0 && end == rows();
+  if (in_.sparse) {
+    if (end == rows()) model_.release(in_);
+    return;
+  }
   if (out_.transpose ? !whole : !out_.rows_from.empty() && !whole) {
     if (end == rows()) model_.release(in_);  // its rows come from anywhere: all pages at the end
     return;

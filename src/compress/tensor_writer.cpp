@@ -18,7 +18,7 @@ constexpr const char* kScratch = "calibrated-rows";
 std::string note_of(std::span<const Written> written) {
   std::string note;
   for (const Written& w : written)
-    note += fmt::format("{:a} {:a} {} {}\n", w.sums.source, w.sums.error, w.tokens, w.note);
+    note += fmt::format("{:a} {:a} {} {} {}\n", w.sums.source, w.sums.error, w.sums.zeros, w.tokens, w.note);
   return note;
 }
 
@@ -32,8 +32,10 @@ std::vector<Written> written_of(const std::string* note, std::size_t count) {
     const std::string line(rest.substr(0, end));
     rest.remove_prefix(end + 1);
     int used = 0;
-    long long tokens = 0;
-    if (std::sscanf(line.c_str(), "%la %la %lld %n", &w.sums.source, &w.sums.error, &tokens, &used) != 3) return {};
+    long long zeros = 0, tokens = 0;
+    if (std::sscanf(line.c_str(), "%la %la %lld %lld %n", &w.sums.source, &w.sums.error, &zeros, &tokens, &used) != 4)
+      return {};
+    w.sums.zeros = dim(zeros);
     w.tokens = dim(tokens);
     w.note = line.substr(std::size_t(used));
   }
@@ -200,7 +202,7 @@ void TensorWriter::round_whole(std::size_t index) {
   const std::unique_ptr<LayerState> own = matrix_state(t, source);
   const EncodeTask task = task_of(t, source, own.get());
   const dim rows = source.rows(), panel = TensorEncoder::panel_rows(task), bytes = row_bytes(*t.format, source.cols());
-  ErrorSums sums;
+  TensorSums sums;
   for (dim begin = 0; begin < rows; begin += panel) {
     const dim end = std::min(rows, begin + panel);
     encoded_.reserve((end - begin) * bytes);
@@ -233,7 +235,7 @@ void TensorWriter::leave(dim layer) {
 
 const LayerState* TensorWriter::state_of(const ExportTensor& t) {
   const MethodStep& step = prepared_.rounder_of(model_.tensors()[t.source]);
-  if (!calibrator_ || !step.method->prepare || is_dense(*t.format)) return nullptr;
+  if (!calibrator_ || !step.method->prepare || (is_dense(*t.format) && !step.method->kept)) return nullptr;
   const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
   if (!stats) return nullptr;
   auto& state = states_[{stats, t.format, &step}];
@@ -246,12 +248,17 @@ const LayerState* TensorWriter::state_of(const ExportTensor& t) {
 // What the method makes of one matrix and its inputs; null where it asks for no such thing.
 std::unique_ptr<LayerState> TensorWriter::matrix_state(const ExportTensor& t, const SourceRows& source) {
   const MethodStep& step = prepared_.rounder_of(source.tensor());
-  if (!calibrator_ || !step.method->prepare_matrix || is_dense(*t.format) || source.exact()) return nullptr;
-  const InputStats* stats = calibrator_->find(model_.tensors()[t.source]);
-  if (!stats) return nullptr;
-  return step.method->prepare_matrix({source.rows(), source.cols(), t.format, stats,
-                                      [&](dim row, float* to) { source.load(row, row + 1, to); }, t.outliers.per_row},
-                                     step.options);
+  if (!step.method->prepare_matrix) return nullptr;
+  const bool prunes = step.method->kept;
+  if (!prunes && (!calibrator_ || is_dense(*t.format) || source.exact())) return nullptr;
+  const InputStats* stats = calibrator_ ? calibrator_->find(model_.tensors()[t.source]) : nullptr;
+  if (!stats && !prunes) return nullptr;
+  ScaledMatrix matrix{
+      source.rows(),     source.cols(), t.format, stats, [&](dim row, float* to) { source.load(row, row + 1, to); },
+      t.outliers.per_row};
+  matrix.role = source.tensor().role;
+  matrix.shared = prunes ? state_of(t) : nullptr;
+  return step.method->prepare_matrix(matrix, step.options);
 }
 
 // Importance of inputs from a file, which were measured before they were divided.
@@ -342,9 +349,9 @@ void TensorWriter::write_act_scale(const ExportTensor& t) {
   if (calibrator_) calibrator_->take_act_scale(t.source, scale);
 }
 
-ErrorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& task) {
+TensorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& task) {
   const dim bytes = row_bytes(task.format, task.source.cols());
-  ErrorSums sums;
+  TensorSums sums;
   for_panels(task, [&](dim begin, dim end) {
     encoded_.reserve((end - begin) * bytes);
     encoder_.encode(task, begin, end, encoded_.data(), sums);
@@ -356,11 +363,11 @@ ErrorSums TensorWriter::write_panels(const ExportTensor& t, const EncodeTask& ta
   return sums;
 }
 
-ErrorSums TensorWriter::write_whole(const ExportTensor& t, const EncodeTask& task) {
+TensorSums TensorWriter::write_whole(const ExportTensor& t, const EncodeTask& task) {
   PITH_CHECK(t.outliers.per_row == 0);  // containers that hold outliers store rows as they are encoded
   const dim rows = task.source.rows(), cols = task.source.cols(), bytes = row_bytes(task.format, cols);
   encoded_.reserve(rows * bytes);
-  ErrorSums sums;
+  TensorSums sums;
   for_panels(task,
              [&](dim begin, dim end) { encoder_.encode(task, begin, end, encoded_.data() + begin * bytes, sums); });
   const std::span whole(encoded_.data(), std::size_t(rows * bytes));

@@ -18,7 +18,7 @@
 namespace pith {
 
 struct Written {
-  ErrorSums sums;
+  TensorSums sums;
   dim tokens = -1;  // that calibration sent to the matrix; -1: there was none
   std::string note;
 };
@@ -58,8 +58,8 @@ class TensorWriter {
   const float* importance_of(const ExportTensor& t);
   const float* as_scaled(const float* given, const TensorScales* scales);
   const TensorScales* scales_of(const ExportTensor& t) const;
-  ErrorSums write_panels(const ExportTensor& t, const EncodeTask& task);
-  ErrorSums write_whole(const ExportTensor& t, const EncodeTask& task);
+  TensorSums write_panels(const ExportTensor& t, const EncodeTask& task);
+  TensorSums write_whole(const ExportTensor& t, const EncodeTask& task);
   void write_act_scale(const ExportTensor& t);
   void keep(const ExportTensor& t, dim begin, std::span<const std::byte> rows);
   void write_outliers(const ExportTensor& t, dim begin);

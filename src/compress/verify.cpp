@@ -67,6 +67,9 @@ void check_tensor(const ModelTensor* t, const ModelTensor& from, const ExportTen
       (found.whole_columns != planned.outliers.whole_columns && w.rows > 1))
     throw unlike_plan(t->name, fmt::format("{} outliers a row", planned.outliers.per_row),
                       fmt::format("{}", found.per_row));
+  if (t->sparse.has_value() != planned.sparse.has_value() ||
+      (planned.sparse && t->sparse->layout != planned.sparse->layout))
+    throw unlike_plan(t->name, planned.sparse ? "zeros left out" : "all values", "another layout");
   if ((t->turn != nullptr) != (planned.turn != nullptr))
     throw unlike_plan(t->name, planned.turn ? "a turned matrix" : "a matrix as it is", "the other");
   check_rows(*t);

@@ -28,6 +28,11 @@ static void check_value(std::string_view owner, const OptionSpec& spec, std::str
                         value);
     return;
   }
+  if (spec.fault) {
+    const std::string expected = spec.fault(value);
+    if (!expected.empty()) throw input_error(owner, "option {}: expected {}, got '{}'", spec.name, expected, value);
+    return;
+  }
   double number = 0;
   const auto [end, fault] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (fault != std::errc() || end != value.data() + value.size() || !(number >= spec.low && number <= spec.high))

@@ -16,6 +16,8 @@ struct OptionSpec {
   std::vector<std::string_view> choices;  // empty: any number in [low, high]
   double low = 0;
   double high = 0;
+  // A text instead of numbers: empty where it is allowed, else what is expected.
+  std::string (*fault)(std::string_view text) = nullptr;
 };
 
 // "name", or "name:option=value,option=value".

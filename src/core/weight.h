@@ -32,6 +32,7 @@ struct Sparse {
   Encoded values;                            // bitmask: (1, kept); two_of_four: (rows, cols / 2); listed: (rows, kept)
   const std::byte* positions = nullptr;      // of the kept values in each row
   const std::int64_t* row_starts = nullptr;  // bitmask: where each row's values begin, and their number: (rows + 1)
+  const std::byte* scales = nullptr;         // bitmask, of codes on a grid: each group's float16, (rows, groups)
   Buffer owned;
 };
 

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "formats/block_codec.h"
+#include "formats/sparse_rows.h"
 
 namespace pith {
 
@@ -31,6 +32,7 @@ void encode_row(Encoded& e, dim row, const float* x) {
 // The kept values were decoded to the end of `out`, which they fill from the front: a place is never written before
 // the value there was read, since no more values are left than places.
 void spread_bitmask(const Sparse& s, dim row, float* out) {
+  if (s.scales) return decode_sparse_codes(s, row, out);
   const dim first = s.row_starts[row], kept = s.row_starts[row + 1] - first;
   const Format& f = *s.values.format;
   if (kept > 0) f.decode(f, s.values.data + first * f.block_bytes, kept, out + s.cols - kept);
@@ -269,6 +271,22 @@ Sparse make_two_of_four(const float* dense, dim rows, dim cols, const Format& va
   return s;
 }
 
+Sparse view_of(const Sparse& s) {
+  Sparse out;
+  out.layout = s.layout;
+  out.rows = s.rows;
+  out.cols = s.cols;
+  out.shared = s.shared;
+  out.positions = s.positions;
+  out.row_starts = s.row_starts;
+  out.scales = s.scales;
+  out.values.format = s.values.format;
+  out.values.rows = s.values.rows;
+  out.values.cols = s.values.cols;
+  out.values.data = s.values.data;
+  return out;
+}
+
 void check_sparse(const Sparse& sparse, std::string_view where) {
   if (sparse.layout == SparseLayout::bitmask) return check_bitmask(sparse, where);
   if (sparse.layout == SparseLayout::two_of_four) return check_two_of_four(sparse, where);
@@ -279,7 +297,9 @@ SparseSizes sparse_sizes(const Sparse& s) {
   if (s.layout == SparseLayout::listed)
     return {outlier_index_bytes({s.values.cols, s.shared}, s.rows, s.cols), 0, encoded_bytes(s.values)};
   const dim starts = s.layout == SparseLayout::bitmask ? (s.rows + 1) * dim(sizeof(std::int64_t)) : 0;
-  return {s.rows * position_bytes(s.cols), starts, encoded_bytes(s.values)};
+  if (!s.scales) return {s.rows * position_bytes(s.cols), starts, encoded_bytes(s.values)};
+  const SparseSizes planned = sparse_sizes({s.layout, s.values.cols}, *s.values.format, s.rows, s.cols);
+  return {planned.positions, starts, planned.values, planned.scales};
 }
 
 dim weight_rows(const Weight& weight) {
@@ -297,6 +317,8 @@ dim weight_bytes(const Weight& weight) {
     total += std::visit([](const auto& p) { return bytes_of(p); }, part);
   return total;
 }
+
+void decode_sparse_row(const Sparse& sparse, dim row, float* out) { decode_part(sparse, row, out); }
 
 void decode_weight_row(const Weight& weight, dim row, float* out, float* scratch) {
   if (const auto* encoded = std::get_if<Encoded>(&weight))

@@ -1,6 +1,7 @@
 #include "kernels/panel.h"
 
 #include "kernels/int8_product.h"
+#include "kernels/sparse_panel.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of the compiler's own header: operands unused on purpose
@@ -26,12 +27,14 @@ void put_panel_input(const PanelInput& in, const float* x, dim stride, int rows,
   PITH_PICK_VNNI(has_int8_products(), put_input(in, x, stride, rows, block));
 }
 void panel_product(const PanelShape& shape, const std::byte* panel, const std::byte* block, int rows, float* y) {
+  if (shape.sparse) return sparse_panel_product(shape, panel, block, rows, y);
   PITH_PICK_VNNI(has_int8_products(), packed_product(shape, panel, block, rows, y));
 }
 void put_panel_sums(const float* sums, int rows, const PanelOut& out) {
   PITH_PICK_VNNI(has_int8_products(), put_sums(sums, rows, out));
 }
 void unpack_panel(const PanelShape& shape, const std::byte* panel, const PanelTile& tile) {
+  if (shape.sparse) return unpack_sparse_panel(shape, panel, tile);
   PITH_PICK_VNNI(has_int8_products(), unpack(shape, panel, tile));
 }
 void tile_product(const PanelShape& shape, const PanelTile& tile, const std::byte* block, int rows, float* y) {

@@ -25,8 +25,9 @@ struct PanelShape {
   Minimum minimum = Minimum::none;
   bool bfloat_scale = false;            // the scale is a bfloat16, else a float16
   const std::int8_t* levels = nullptr;  // 16 of them, for codes of 4 bits
+  bool sparse = false;                  // codes of 8 bits that are `zero` are left out; panels differ in size
 };
-dim panel_bytes(const PanelShape& shape);
+dim panel_bytes(const PanelShape& shape);                                     // not sparse
 inline int panel_sums(const PanelShape& s) { return s.sub == 16 ? 16 : 32; }  // columns of an exact sum
 
 // One row's part of a panel: `unit` columns.
@@ -38,6 +39,9 @@ struct PanelUnit {
 };
 // Writes unit `index` of a panel from sixteen rows.
 void put_panel_unit(const PanelShape& shape, const PanelUnit* rows, dim index, std::byte* panel);
+// The same for sparse panels, which grow unit by unit: writes at `out` and returns the bytes.
+// Readers may look at 64 bytes after a panel's last.
+dim put_sparse_unit(const PanelShape& shape, const PanelUnit* rows, std::byte* out);
 
 // Rows of inputs, rounded to 8 bits with one scale for 32 columns, in blocks of 8, 4, 2 or 1 rows that lie one after
 // another, so that the first row of a block stands at row * bytes of a row.

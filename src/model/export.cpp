@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "formats/format.h"
+#include "formats/sparse_rows.h"
 #include "io/printable.h"
 #include "model/exchange/layout.h"
 #include "model/export/parts.h"
@@ -238,10 +239,28 @@ static void give_turn(Container container, const ModelTensor& t, std::optional<s
     out.tensor.turn = std::make_shared<Turn>(*seed, outputs, t.weight.rows, t.weight.cols);
 }
 
+static void give_sparse(Container container, const std::optional<SparseShape>& shape, Outgoing& out) {
+  if (!shape) return;
+  const std::string where = printable(out.name);
+  if (container != Container::pith || !std::string_view(out.name).ends_with(".weight") || out.tensor.transpose ||
+      out.tensor.outliers.per_row > 0)
+    throw Error(Blame::input, where,
+                fmt::format("expected a container that leaves zeros out, got {}{}{}", container_name(container),
+                            out.tensor.transpose ? " with a transposed matrix" : "",
+                            out.tensor.outliers.per_row > 0 ? " with outliers apart" : ""),
+                "use --to pith, or --store dense");
+  const std::string expected = sparse_misfit(shape->layout, *out.format, out.shape.back());
+  if (!expected.empty())
+    throw Error(Blame::input, where, fmt::format("expected {}, got {}", expected, out.format->name),
+                "store it dense, or as a bitmask in such a format");
+  out.tensor.sparse = shape;
+}
+
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
                                        std::span<const Format* const> format_of,
                                        std::span<const OutlierShape> outliers_of,
-                                       std::span<const std::optional<std::uint64_t>> turn_of) {
+                                       std::span<const std::optional<std::uint64_t>> turn_of,
+                                       std::span<const std::optional<SparseShape>> sparse_of) {
   PITH_CHECK(format_of.size() == model.tensors().size());
   PITH_CHECK(outliers_of.empty() || outliers_of.size() == format_of.size());
   const Collector collector(model, container);
@@ -251,6 +270,7 @@ std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
     Outgoing out = collector.take(i, format_of[i]);
     if (!outliers_of.empty()) give_outliers(container, outliers_of[i], out);
     give_turn(container, model.tensors()[i], turn_of.empty() ? std::nullopt : turn_of[i], out);
+    if (!sparse_of.empty()) give_sparse(container, sparse_of[i], out);
     (out.literal.empty() ? sourced : literals).push_back(std::move(out));
   }
   if (container == Container::gguf && !model.is_gguf()) add_rope_factors(model, literals);
@@ -288,13 +308,14 @@ static void check_rotation(Container container, const Config& config) {
 
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of,
-                       const RunTime& run_time, std::span<const std::optional<std::uint64_t>> turn_of) {
+                       const RunTime& run_time, std::span<const std::optional<std::uint64_t>> turn_of,
+                       std::span<const std::optional<SparseShape>> sparse_of) {
   check_activations(container, run_time.activations);
   check_rotation(container, model.config());
   ExportPlan plan;
   plan.run_time = run_time;
   plan.container = container;
-  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of, turn_of);
+  std::vector<Outgoing> tensors = outgoing_tensors(model, container, format_of, outliers_of, turn_of, sparse_of);
   if (container == Container::gguf)
     plan_gguf(model, tensors, target_name, plan);
   else
@@ -307,6 +328,17 @@ ExportPlan plan_export(const Model& model, Container container, std::span<const 
 void lay_out(const ExportTensor& t, dim rows, dim cols, std::span<const std::byte> encoded,
              const std::function<void(const Slot&, std::span<const std::byte>)>& emit) {
   PITH_CHECK(dim(encoded.size()) == rows * row_bytes(*t.format, cols));
+  if (t.sparse) {
+    const SparseParts parts = pack_sparse(*t.sparse, *t.format, rows, cols, encoded.data());
+    const std::vector<std::byte>* bytes[] = {&parts.positions, &parts.scales, &parts.values};
+    std::size_t slot = 0;
+    for (const auto* part : bytes) {
+      if (part == &parts.scales && part->empty()) continue;
+      PITH_CHECK(t.slots.at(slot).size_bytes == dim(part->size()));
+      emit(t.slots[slot++], *part);
+    }
+    return;
+  }
   if (!t.layout) {
     PITH_CHECK(t.slots.size() == 1);
     PITH_CHECK(t.slots[0].size_bytes == dim(encoded.size()));

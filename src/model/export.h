@@ -34,9 +34,10 @@ struct ExportTensor {
   std::vector<dim> rows_from;
   float add = 0;  // added to every value on the way (gemma's norms)
   bool transpose = false;
-  const Layout* layout = nullptr;  // of a packed layer in a Hugging Face folder; null: rows as they are encoded
-  std::vector<Slot> slots;         // one, or a packed layer's parts
-  OutlierShape outliers = {};      // kept apart, rows in the target's order
+  const Layout* layout = nullptr;          // of a packed layer in a Hugging Face folder; null: rows as they are encoded
+  std::vector<Slot> slots;                 // one, or a packed layer's parts
+  OutlierShape outliers = {};              // kept apart, rows in the target's order
+  std::optional<SparseShape> sparse = {};  // zeros are left out
   std::optional<Slot> outlier_columns = {}, outlier_values = {};
   std::shared_ptr<const Turn> turn = {};  // the rows are those of the matrix between these rotations
   template <class Each>
@@ -74,11 +75,13 @@ struct ExportPlan {
 // folder, a tensor that the family's table does not know in the other container, activations where the container has no
 // place for them). outliers_of: as long, or empty; only GGUF and pith's own folders hold outliers, since other readers
 // of folders would overlook them. turn_of: as long, or empty; the seed of rotations that a matrix will be stored
-// between. Only pith's own folders say that; of sources that are turned they are a copy.
+// between. Only pith's own folders say that; of sources that are turned they are a copy. sparse_of: as long, or empty;
+// how zeros are left out, in pith's own folders.
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes = dim(5) << 30,
                        std::span<const OutlierShape> outliers_of = {}, const RunTime& run_time = {},
-                       std::span<const std::optional<std::uint64_t>> turn_of = {});
+                       std::span<const std::optional<std::uint64_t>> turn_of = {},
+                       std::span<const std::optional<SparseShape>> sparse_of = {});
 
 // Whether the container stores this tensor in this format: empty, or what it expects instead.
 std::string misfit(Container container, const Format& format, const ModelTensor& t);

@@ -5,7 +5,7 @@
 
 #include "core/memory.h"
 #include "core/parallel.h"
-#include "formats/format.h"
+#include "formats/sparse.h"
 
 namespace pith {
 
@@ -26,11 +26,11 @@ FastNetwork::FastNetwork(const Model& model, const ActPlan* act, bool exact)
     return;
   }
   std::map<const std::byte*, const ModelTensor*> sources;
-  for (const ModelTensor& t : model.tensors()) sources.emplace(t.weight.data, &t);
+  for (const ModelTensor& t : model.tensors()) sources.emplace(t.sparse ? t.sparse->positions : t.weight.data, &t);
   arena_ = Buffer(bytes_);
   for (Stored& s : stored_) {
     fill(s);
-    const auto source = sources.find(s.from->data);
+    const auto source = sources.find(s.sparse ? s.sparse->positions : s.from->data);
     if (source != sources.end()) model.release(*source->second);
   }
 }
@@ -46,10 +46,12 @@ void FastNetwork::list_all() {
 }
 
 void FastNetwork::list(Linear& linear) {
-  const auto* e = linear.weight ? std::get_if<Encoded>(linear.weight) : nullptr;
+  if (!linear.weight) return;
+  if (const auto* s = std::get_if<Sparse>(linear.weight)) return list_sparse(linear, *s);
+  const auto* e = std::get_if<Encoded>(linear.weight);
   if (!e) return;
   const ActPlan* act = network_.act ? network_.act : linear.act;
-  Stored& s = stored_.emplace_back(Stored{e, panel_weight_of(*linear.weight), {}, bytes_});
+  Stored& s = stored_.emplace_back(Stored{e, nullptr, panel_weight_of(*linear.weight), {}, {}, bytes_});
   dim bytes = e->rows * row_bytes(*e->format, e->cols);
   if (s.panels.shape.bits > 0 && !linear.turn && !(act && act->on())) {
     bytes = panel_weight_bytes(s.panels);
@@ -62,8 +64,49 @@ void FastNetwork::list(Linear& linear) {
   bytes_ += (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
+void FastNetwork::list_sparse(Linear& linear, const Sparse& sparse) {
+  if (sparse.layout == SparseLayout::listed) return;
+  const ActPlan* act = network_.act ? network_.act : linear.act;
+  Stored& s = stored_.emplace_back(Stored{nullptr, &sparse, panel_weight_of(*linear.weight), {}, {}, bytes_});
+  dim bytes = 0;
+  if (s.panels.shape.bits > 0 && !linear.turn && !(act && act->on())) {
+    s.starts.push_back(0);
+    for (dim p = 0; p < s.panels.panels(); ++p)
+      s.starts.push_back(s.starts.back() + fill_sparse_panel(sparse, p, nullptr));
+    bytes = s.starts.back() + kAlign;  // readers look further
+    panel_bytes_ += bytes;
+    linear.panels = &s.panels;
+  } else {
+    const SparseSizes sizes = sparse_sizes(sparse);
+    bytes = sizes.positions + kAlign + sizes.values + kAlign;
+    s.panels = {};
+    linear.weight = &s.copy;
+  }
+  bytes_ += (bytes + kAlign - 1) / kAlign * kAlign;
+}
+
+void FastNetwork::fill_sparse(Stored& s, std::byte* to) {
+  if (s.panels.shape.bits > 0) {
+    s.panels.data = to;
+    s.panels.starts = s.starts.data();
+    parallel_ranges(s.panels.panels(), 4, [&](dim begin, dim end) {
+      for (dim p = begin; p < end; ++p) fill_sparse_panel(*s.sparse, p, to + s.starts[std::size_t(p)]);
+    });
+    return;
+  }
+  const SparseSizes sizes = sparse_sizes(*s.sparse);
+  Sparse copy = view_of(*s.sparse);
+  std::byte* values = to + (sizes.positions + kAlign - 1) / kAlign * kAlign;
+  std::memcpy(to, copy.positions, std::size_t(sizes.positions));
+  std::memcpy(values, copy.values.data, std::size_t(sizes.values));
+  copy.positions = to;
+  copy.values.data = values;
+  s.copy = std::move(copy);
+}
+
 void FastNetwork::fill(Stored& s) {
   std::byte* to = arena_.data() + s.offset;
+  if (s.sparse) return fill_sparse(s, to);
   if (s.panels.shape.bits > 0) {
     s.panels.data = to;
     const dim each = pith::panel_bytes(s.panels.shape);

@@ -21,14 +21,18 @@ class FastNetwork {
 
  private:
   struct Stored {
-    const Encoded* from;
+    const Encoded* from;   // or
+    const Sparse* sparse;  // its zeros left out
     PanelWeight panels;
-    Weight copy;  // where there are no panels: the same bytes
-    dim offset;   // in arena_
+    std::vector<std::int64_t> starts;  // of sparse panels
+    Weight copy;                       // where there are no panels: the same bytes
+    dim offset;                        // in arena_
   };
   void list_all();
   void list(Linear& linear);
+  void list_sparse(Linear& linear, const Sparse& sparse);
   void fill(Stored& stored);
+  void fill_sparse(Stored& stored, std::byte* to);
   Network network_;
   std::vector<Block> blocks_;
   std::deque<Stored> stored_;

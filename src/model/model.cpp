@@ -89,6 +89,11 @@ const std::string& Model::hf_generation_config() const { return impl_->hf_genera
 std::span<const std::string> Model::notes() const { return impl_->notes; }
 
 void Model::release(const ModelTensor& t) const {
+  if (t.sparse) {
+    const SparseSizes sizes = sparse_sizes(*t.sparse);
+    impl_->release(t.sparse->positions, sizes.positions);
+    return impl_->release(t.sparse->values.data, sizes.values);
+  }
   const std::byte* data = t.weight.data;
   if (!data || t.weight.rows == 0 || t.weight.cols == 0) return;
   impl_->release(data, t.weight.rows * row_bytes(*t.weight.format, t.weight.cols));
@@ -110,11 +115,16 @@ dim Model::file_bytes() const {
 
 void decode_row(const ModelTensor& t, dim row, float* out) {
   const Encoded& w = t.weight;
+  if (t.sparse) return decode_sparse_row(*t.sparse, row, out);
   w.format->decode(*w.format, w.data + row * row_bytes(*w.format, w.cols), w.cols, out);
   if (t.outliers) add_row(*t.outliers, row, out);
 }
 
 dim bytes_of(const ModelTensor& t) {
+  if (t.sparse) {
+    const SparseSizes sizes = sparse_sizes(*t.sparse);
+    return sizes.total() - sizes.row_starts;  // which are counted, not stored
+  }
   return t.weight.rows * row_bytes(*t.weight.format, t.weight.cols) +
          (t.outliers ? sparse_sizes(*t.outliers).total() : 0);
 }

@@ -34,6 +34,7 @@ struct ModelTensor {
   dim expert = -1;  // one expert's slice of a stacked tensor
   Encoded weight;
   std::optional<Sparse> outliers;    // to be added to `weight`
+  std::optional<Sparse> sparse;      // what is stored instead: then `weight` has no data, and the format of its codes
   std::shared_ptr<const Turn> turn;  // `weight` is the matrix between these rotations; null: it is the matrix
   bool vector = false;               // stored with at most one dimension
   std::vector<dim> shape;  // as stored, slowest dimension first; weight has the product of all but the last as rows

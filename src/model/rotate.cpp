@@ -27,8 +27,10 @@ void check_basis(const Model& model) {
   if (model.config().norm != NormKind::rms) refuse("layer norms");
   if (model.pos_embed().weight) refuse("position embeddings");
   if (model.config().rotated_down) refuse("one that is rotated already");
-  for (const ModelTensor& t : model.tensors())
+  for (const ModelTensor& t : model.tensors()) {
     if (t.outliers) refuse("outliers apart");
+    if (t.sparse) refuse("zeros left out");
+  }
   for (const ModelTensor& t : model.tensors())
     if (t.turn) refuse("matrices that are turned each");
   for (dim l = 0; l < model.config().layers; ++l) {

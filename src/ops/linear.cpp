@@ -7,6 +7,7 @@
 #include "formats/format.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
+#include "kernels/sparse_dot.h"
 #include "ops/act/act_rows.h"
 #include "ops/dense_product.h"
 #include "ops/integer_product.h"
@@ -21,6 +22,14 @@ constexpr dim kPanelBytes = dim(4) << 20;  // of packed weights; stays in the sh
 // Rows of x: this many of them by kGemmDepth stay in a core's cache beside a packed group.
 constexpr dim kRowBlock = 258;
 
+bool is_bitmask16(const Sparse& s) {
+  return s.layout == SparseLayout::bitmask && (s.values.format == &bf16_format() || s.values.format == &f16_format());
+}
+SparseRow16 sparse_row(const Sparse& s, dim row) {
+  return {s.positions + row * ((s.cols + 7) / 8), s.values.data + 2 * s.row_starts[row],
+          s.values.data + 2 * s.values.cols, s.values.format == &bf16_format()};
+}
+
 // The rows of a weight in f32.
 class Rows {
  public:
@@ -29,6 +38,8 @@ class Rows {
     const auto* e = std::get_if<Encoded>(&weight);
     bfloat_ = e && e->format == &bf16_format();
     if (bfloat_ || (e && e->format == &f16_format())) half_ = e->data;
+    const auto* s = std::get_if<Sparse>(&weight);
+    if (s && is_bitmask16(*s)) sparse_ = s;
   }
 
   // The row where it lies if it needs no widening, else widened into scratch. scratch, more: cols floats each.
@@ -44,6 +55,11 @@ class Rows {
     if (half_) {
       const std::byte* at = half_ + row * 2 * cols;
       for (dim i = 0; i < n; ++i) out[i] = bfloat_ ? dot_bf16(x + i * cols, at, cols) : dot_f16(x + i * cols, at, cols);
+      return;
+    }
+    if (sparse_) {
+      const SparseRow16 sparse = sparse_row(*sparse_, row);
+      for (dim i = 0; i < n; ++i) out[i] = sparse_dot16(x + i * cols, sparse, cols);
       return;
     }
     const float* widened = at(row, scratch, scratch + cols);
@@ -64,6 +80,7 @@ class Rows {
   const float* plain_;
   const std::byte* half_ = nullptr;  // rows of 16-bit floats
   bool bfloat_ = false;
+  const Sparse* sparse_ = nullptr;  // of 16-bit floats
 };
 
 void few_rows(const Rows& w, const LinearCall& c, LinearWorkspace& ws) {
@@ -166,13 +183,31 @@ void many_rows_bf16(const Encoded& w, const LinearCall& c, LinearWorkspace& ws) 
   });
 }
 
+// With its zeros in place for as long as it takes.
+void many_rows_sparse(const Sparse& s, const LinearCall& c, LinearWorkspace& ws) {
+  ws.widened.reserve(s.rows * s.cols * dim(sizeof(std::uint16_t)));
+  auto* dense = ws.widened.as<std::uint16_t>();
+  parallel_ranges(s.rows, grain_of(s.cols), [&](dim begin, dim end) {
+    for (dim r = begin; r < end; ++r) spread_row16(sparse_row(s, r), s.cols, dense + r * s.cols);
+  });
+  Encoded encoded;
+  encoded.format = s.values.format;
+  encoded.rows = s.rows;
+  encoded.cols = s.cols;
+  encoded.data = ws.widened.data();
+  many_rows_bf16(encoded, c, ws);
+}
+
 void plain_linear(const LinearCall& call, LinearWorkspace& workspace) {
   const Rows w(*call.weight);
   const auto* encoded = std::get_if<Encoded>(call.weight);
+  const auto* sparse = std::get_if<Sparse>(call.weight);
   if (call.n < kFewRows)
     few_rows(w, call, workspace);
   else if (encoded && encoded->format == &bf16_format() && has_bf16_products())
     many_rows_bf16(*encoded, call, workspace);
+  else if (sparse && is_bitmask16(*sparse) && sparse->values.format == &bf16_format() && has_bf16_products())
+    many_rows_sparse(*sparse, call, workspace);
   else
     many_rows(w, call, workspace);
 }

@@ -101,7 +101,7 @@ void few_rows(const Call& c, const std::vector<Rounded>& kinds, dim panels) {
     over_panels(c.products, begin, end, [&](const PanelProduct& p, dim panel) {
       const PanelShape& s = p.weight->shape;
       const Rounded& in = rounded_for(kinds, s);
-      const std::byte* data = p.weight->data + panel * panel_bytes(s);
+      const std::byte* data = panel_at(*p.weight, panel);
       for (dim i = 0; i < c.n;) {
         const int rows = block_rows(c.n - i, c.most);
         float sums[kPanelFewRows * kPanelRows];
@@ -131,7 +131,7 @@ void many_rows(const Call& c, const std::vector<Rounded>& kinds, dim panels, Pan
         t.codes = reinterpret_cast<std::uint8_t*>(scratch);
         t.factor = reinterpret_cast<float*>(scratch + kPanelRows * s.cols);
         t.minimum = t.factor + kPanelRows * (s.cols / panel_sums(s));
-        unpack_panel(s, p.weight->data + panel * panel_bytes(s), t);
+        unpack_panel(s, panel_at(*p.weight, panel), t);
         const dim last = std::min(c.n, first + chunk);
         for (dim i = first; i < last;) {
           const int rows = block_rows(last - i, c.most);

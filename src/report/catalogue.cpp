@@ -31,6 +31,7 @@ Table format_table() {
 }
 
 std::string allowed(const OptionSpec& option) {
+  if (option.fault) return option.fault("\n");
   if (option.choices.empty()) return fmt::format("{:g} to {:g}", option.low, option.high);
   return fmt::format("{}", fmt::join(option.choices, ", "));
 }
@@ -51,7 +52,9 @@ std::string_view needs_of(const Method& m) {
 
 Json json_of(const OptionSpec& o) {
   Json value = {{"name", o.name}, {"default", o.default_value}, {"help", o.help}};
-  if (o.choices.empty()) {
+  if (o.fault) {
+    value["text"] = allowed(o);
+  } else if (o.choices.empty()) {
     value["low"] = o.low;
     value["high"] = o.high;
   } else {

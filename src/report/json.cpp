@@ -18,6 +18,8 @@ Json json_of(const TensorPlan& t) {
           {"to", name_or_null(t.to)},
           {"wanted", name_or_null(t.wanted)},
           {"why", t.why},
+          {"kept", t.kept >= 0 ? Json(t.kept) : Json(nullptr)},
+          {"zeros_left_out", t.sparse.has_value()},
           {"bytes_before", t.bytes_before},
           {"bytes_after", t.bytes_after}};
 }
@@ -27,6 +29,7 @@ Json json_of(const TensorOutcome& t) {
                {"layer", t.layer},     {"format", name_or_null(t.format)},
                {"rmse", t.rmse},       {"relative_error", t.relative_error},
                {"sqnr_db", t.sqnr_db}, {"bytes", t.bytes}};
+  if (t.zeros > 0) json["zeros"] = t.zeros;
   if (t.tokens >= 0) json["calibration_tokens"] = t.tokens;
   if (!t.note.empty()) json["note"] = t.note;
   return json;
@@ -65,9 +68,14 @@ Json json_of(const Preflight& preflight) {
 Json json_of(const Outcome& outcome) {
   Json tensors = Json::array();
   for (const TensorOutcome& tensor : outcome.tensors) tensors.push_back(json_of(tensor));
-  return {{"output_bytes", outcome.output_bytes},     {"seconds", outcome.seconds},
-          {"peak_ram_bytes", outcome.peak_ram_bytes}, {"source_xxh3", outcome.source_hash},
-          {"output_sha256", outcome.output_hash},     {"tensors", std::move(tensors)},
+  const Zeros zeros = zeros_of(outcome);
+  return {{"zeros", {{"values", zeros.values}, {"zeros", zeros.zeros}}},
+          {"output_bytes", outcome.output_bytes},
+          {"seconds", outcome.seconds},
+          {"peak_ram_bytes", outcome.peak_ram_bytes},
+          {"source_xxh3", outcome.source_hash},
+          {"output_sha256", outcome.output_hash},
+          {"tensors", std::move(tensors)},
           {"preflight", json_of(outcome.preflight)}};
 }
 

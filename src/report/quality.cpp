@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "compress/prune/allocate_sparsity.h"
 #include "report/human.h"
 #include "report/json_values.h"
 #include "report/sizes.h"
@@ -60,6 +61,10 @@ Facts recipe_facts(const Recipe& recipe) {
   if (recipe.calibration) facts.emplace_back("calibration", calibration_text(*recipe.calibration));
   if (recipe.true_sequential) facts.emplace_back("true-sequential", "yes");
   if (recipe.activations) facts.emplace_back("activations", recipe.activations->text());
+  if (recipe.sparsity.kind != SparsityPlan::Kind::uniform)
+    facts.emplace_back("sparsity of layers", std::string(sparsity_kind_name(recipe.sparsity.kind)));
+  if (recipe.store)
+    facts.emplace_back("zeros", *recipe.store == SparseLayout::bitmask ? "left out, bitmask" : "left out, two of four");
   if (recipe.kv) facts.emplace_back("keys and values", recipe.kv->text());
   if (recipe.adapter) facts.emplace_back("merged adapter", recipe.adapter->filename().string());
   if (recipe.dither.on) facts.emplace_back("dither", fmt::format("seed {}", recipe.dither.seed));
@@ -78,6 +83,9 @@ Facts size_facts(const QualityReport& report) {
                      fmt::format("{} ({} bytes)", human_bytes(report.source_bytes), human_count(report.source_bytes)));
   facts.emplace_back("output", fmt::format("{} ({} bytes)", human_bytes(report.outcome.output_bytes),
                                            human_count(report.outcome.output_bytes)));
+  if (const Zeros zeros = zeros_of(report.outcome); zeros.values > 0)
+    facts.emplace_back("zeros in pruned layers", fmt::format("{:.4f} % ({} of {})", zeros.percent(),
+                                                             human_count(zeros.zeros), human_count(zeros.values)));
   facts.emplace_back("compression ratio", fmt::format("{:.3f}", compression_ratio(report)));
   facts.emplace_back("bits per weight, linears", share_text(sizes.linears));
   facts.emplace_back("bits per weight, embedding and head", share_text(sizes.embeddings));
@@ -141,6 +149,10 @@ Json json_of_recipe(const Recipe& recipe) {
       {"allow_requantize", recipe.allow_requantize},
       {"dither_seed", recipe.dither.on ? Json(recipe.dither.seed) : Json(nullptr)},
       {"importance_file", recipe.importance_file ? Json(recipe.importance_file->filename().string()) : Json(nullptr)},
+      {"sparsity_allocation", sparsity_kind_name(recipe.sparsity.kind)},
+      {"store", !recipe.store                            ? "dense"
+                : *recipe.store == SparseLayout::bitmask ? "bitmask"
+                                                         : "two_of_four"},
       {"max_bytes", recipe.max_bytes ? Json(*recipe.max_bytes) : Json(nullptr)},
       {"compressed_prefix", recipe.compressed_prefix},
       {"true_sequential", recipe.true_sequential},

@@ -27,6 +27,19 @@ Sizes sizes_of(const Preflight& preflight) {
   return sizes;
 }
 
+Zeros zeros_of(const Outcome& outcome) {
+  std::map<std::string_view, const TensorOutcome*> written;
+  for (const TensorOutcome& tensor : outcome.tensors) written[tensor.name] = &tensor;
+  Zeros out;
+  for (const TensorPlan& plan : outcome.preflight.tensors) {
+    const auto at = written.find(plan.name);
+    if ((plan.kept < 0 && !plan.sparse) || at == written.end()) continue;
+    out.values += at->second->values;
+    out.zeros += at->second->zeros;
+  }
+  return out;
+}
+
 Sizes sizes_of(const Outcome& outcome) {
   std::map<std::string_view, dim> written;
   for (const TensorOutcome& tensor : outcome.tensors) written[tensor.name] = tensor.bytes;

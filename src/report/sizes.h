@@ -15,6 +15,12 @@ struct Sizes {
   Share linears, embeddings, others, all;
 };
 Sizes sizes_of(const Preflight& preflight);
+// Of the matrices that were pruned or stored without their zeros, counted as written.
+struct Zeros {
+  dim values = 0, zeros = 0;
+  double percent() const { return values > 0 ? 100 * double(zeros) / double(values) : 0; }
+};
+Zeros zeros_of(const Outcome& outcome);
 Sizes sizes_of(const Outcome& outcome);  // bytes_after as written, not as planned
 
 }  // namespace pith::report

@@ -17,6 +17,8 @@ void add(ModelSummary& summary, const ModelTensor& tensor) {
   std::string format(w.format ? w.format->name : "unknown");
   if (tensor.outliers)
     format += fmt::format(" + {} {}", tensor.outliers->values.cols, tensor.outliers->shared ? "columns" : "a row");
+  if (tensor.sparse)
+    format += tensor.sparse->layout == SparseLayout::bitmask ? ", zeros left out" : ", two of four left out";
   if (tensor.turn) format += " turned";
   const auto same = [&](const TensorGroup& g) {
     return g.role == tensor.role && g.part == tensor.part && g.rows == w.rows && g.cols == w.cols && g.format == format;

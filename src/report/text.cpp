@@ -81,6 +81,9 @@ std::string outcome_text(const Outcome& outcome) {
                                  ratio(sizes.all.bytes_before, outcome.output_bytes)));
   facts.emplace_back("bits per weight", fmt::format("{:.3f} in linears, {:.3f} in all", sizes.linears.bits_after(),
                                                     sizes.all.bits_after()));
+  if (const Zeros zeros = zeros_of(outcome); zeros.values > 0)
+    facts.emplace_back("zeros", fmt::format("{:.4f} % of the pruned layers ({} of {})", zeros.percent(),
+                                            human_count(zeros.zeros), human_count(zeros.values)));
   if (worst)
     facts.emplace_back("largest error", fmt::format("{:.2f} % ({:.1f} dB) in {}", 100 * worst->relative_error,
                                                     worst->sqnr_db, worst->name));

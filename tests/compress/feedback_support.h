@@ -72,16 +72,17 @@ inline std::vector<float> compressed_by(const Method& method, const Format& f, c
   stats.add(x.data(), dim(x.size()) / n);
   const std::vector<float> squares = stats.mean_squares();
   const OutlierShape shape = method.outliers ? method.outliers(f, n, options) : OutlierShape();
-  std::unique_ptr<LayerState> state;
-  if (method.prepare) state = method.prepare(stats, f, options);
-  const ScaledMatrix matrix{
-      rows, n, &f, &stats, [&](dim row, float* to) { std::copy_n(w.data() + row * n, n, to); }, shape.per_row};
+  std::unique_ptr<LayerState> shared, state;
+  if (method.prepare) shared = method.prepare(stats, f, options);
+  ScaledMatrix matrix{rows,         n, &f, &stats, [&](dim row, float* to) { std::copy_n(w.data() + row * n, n, to); },
+                      shape.per_row};
+  matrix.shared = shared.get();
   if (method.prepare_matrix) state = method.prepare_matrix(matrix, options);
   std::vector<std::byte> bytes(std::size_t(rows * row_bytes(f, n)));
   std::vector<std::int32_t> columns(std::size_t(rows * shape.per_row));
   std::vector<float> values(columns.size());
-  method.layer({w.data(), rows, n, &f, squares.data(), bytes.data(), state.get(), Role::other, shape.per_row,
-                columns.data(), values.data()},
+  method.layer({w.data(), rows, n, &f, squares.data(), bytes.data(), state ? state.get() : shared.get(), Role::other,
+                shape.per_row, columns.data(), values.data()},
                options);
   std::vector<float> out = decoded(f, bytes, rows, n);
   for (dim i = 0; i < rows * shape.per_row; ++i)

@@ -146,6 +146,7 @@ class Walk {
 
   // Rounds t, or keeps it apart; what it decodes to.
   float put(dim row, dim column, float t) {
+    if (weights(row)[column] == 0) t = 0;
     const float coded = format_.put(format_, block_of(row, column), block_, column % block_, t);
     const std::int32_t place = apart_.empty() ? 0 : apart_[std::size_t(row * n_ + column)];
     if (place == 0) return coded;
@@ -305,7 +306,7 @@ static void decode_apart(const LayerTask& task, dim row, std::vector<float>& now
   }
 }
 
-void polish(const Feedback& f, const LayerTask& task, int sweeps) {
+void polish(const Feedback& f, const LayerTask& task, int sweeps, const std::uint8_t* kept) {
   if (sweeps == 0) return;
   const Format& format = *task.format;
   const dim n = task.cols, bytes = row_bytes(format, n), block = format.block > 0 ? format.block : n;
@@ -322,6 +323,7 @@ void polish(const Feedback& f, const LayerTask& task, int sweeps) {
     for (int sweep = 0; sweep < sweeps && moved; ++sweep) {
       moved = false;
       for (dim j = 0; j < n; ++j) {
+        if (task.source[r * n + j] == 0 || (kept && !kept[r * n + j])) continue;
         float& value = now[std::size_t(j)];
         const float best = value + pull[std::size_t(j)] / h[j * n + j];
         float next = format.put(format, row + j / block * block_bytes, block, j % block, best);

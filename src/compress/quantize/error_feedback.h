@@ -33,11 +33,13 @@ std::unique_ptr<Feedback> make_feedback(const SecondMoment& moment, const Feedba
 // blocks, else to each block as the errors before left it. Formats whose values share codes are rounded group by
 // group, with feedback between groups. Where task.outliers are kept apart, task.outlier_columns are given: such a value
 // becomes what the errors before ask for, as near as float16 has it, its block's range is fitted without it, and what
-// is to be added goes to task.outlier_values; not for formats whose values share codes.
+// is to be added goes to task.outlier_values; not for formats whose values share codes. Weights of 0, which pruning
+// left, stay 0 where the format has it and codes are not shared.
 void round_with_feedback(const Feedback& feedback, const LayerTask& task, const RangeSearch& search);
 
 // Coordinate descent (QuantEase, arXiv:2309.01885): moves each value in turn to the code that is best given all
-// others; never raises a row's damage. task.out holds the rows' codes, task.outlier_values what is added.
-void polish(const Feedback& feedback, const LayerTask& task, int sweeps);
+// others; never raises a row's damage. task.out holds the rows' codes, task.outlier_values what is added. Weights of 0
+// are left alone, and those where `kept`, (rows, cols) or null, is 0.
+void polish(const Feedback& feedback, const LayerTask& task, int sweeps, const std::uint8_t* kept = nullptr);
 
 }  // namespace pith

@@ -16,8 +16,9 @@ struct LinearModule {
   std::string name;  // "model.layers.0.mlp.up_proj"
   const Format* format = nullptr;
   dim cols = 0;
-  const ActPlan* act = nullptr;  // how its input is rounded; null: not at all
-  const Turn* turn = nullptr;    // as ModelTensor::turn
+  const ActPlan* act = nullptr;         // how its input is rounded; null: not at all
+  const Turn* turn = nullptr;           // as ModelTensor::turn
+  const SparseShape* sparse = nullptr;  // stored without its zeros; null: with them
 };
 
 // The stored tensors of one layer, in the order of Layout::parts.

@@ -1,12 +1,15 @@
 // pith's own folders: a layer's rows as any format encodes them, one after another,
 //   W.encoded_rows u8 (rows, bytes of a row)
+//   or, without its zeros, W.kept_columns, W.kept_scales, W.kept_values (export/parts.h)
 //   W.outlier_columns, W.outlier_values: where values are kept apart (export/parts.h)
-// config.json says under quantization_config.layers, for each module, its format's name, its columns, and of turned
-// matrices the seed of the rotations and whether outputs are turned, too.
+// config.json says under quantization_config.layers, for each module, its format's name, its columns; of turned
+// matrices the seed of the rotations and whether outputs are turned, too; of those without zeros the layout and the
+// number of values.
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "formats/format.h"
+#include "formats/sparse_rows.h"
 #include "io/printable.h"
 #include "model/exchange/checkpoint.h"
 #include "model/exchange/layout.h"
@@ -20,6 +23,7 @@ namespace {
 
 constexpr std::string_view kRows = ".encoded_rows";
 constexpr dim kMostSize = dim(1) << 31;
+constexpr const char *kBitmask = "bitmask", *kTwoOfFour = "two_of_four";
 
 std::string misfit(const Format& f, dim, dim cols) {
   return fits(f, cols) ? "" : fmt::format("columns in multiples of {}", f.block);
@@ -38,6 +42,9 @@ void describe(std::span<const LinearModule> modules, nlohmann::json& config) {
   for (const LinearModule& m : modules)
     if (m.format) {
       auto& layer = layers[m.name] = {{"format", m.format->name}, {"columns", m.cols}};
+      if (m.sparse)
+        layer["sparse"] = {{"layout", m.sparse->layout == SparseLayout::bitmask ? kBitmask : kTwoOfFour},
+                           {"kept", m.sparse->kept}};
       if (m.turn) layer["turned"] = {{"seed", m.turn->seed()}, {"outputs", m.turn->outputs()}};
     }
   config["quantization_config"] = {{"quant_method", "pith"}, {"layers", std::move(layers)}};
@@ -70,6 +77,40 @@ void read_turn(const JsonKeys& keys, ModelTensor& t) {
   t.turn = std::make_shared<Turn>(std::uint64_t(inner.size("seed", kMostSize)), outputs, t.weight.rows, t.weight.cols);
 }
 
+ModelTensor read_sparse(const SafetensorsSet& files, const std::string& base, const JsonKeys& keys, const Format& f,
+                        dim cols, Unpacked& out) {
+  const JsonKeys inner{*keys.object_or_null("sparse"), keys.where, keys.prefix + "sparse."};
+  const std::string layout = inner.text_or("layout", "");
+  if (layout != kBitmask && layout != kTwoOfFour)
+    throw input_error(keys.where, "{}layout: expected {} or {}, got '{}'", inner.prefix, kBitmask, kTwoOfFour,
+                      printable(layout));
+  SparseShape shape{layout == kBitmask ? SparseLayout::bitmask : SparseLayout::two_of_four,
+                    inner.size("kept", kMostSize * kMostSize)};
+  const std::string expected = sparse_misfit(shape.layout, f, cols);
+  if (!expected.empty()) throw input_error(keys.where, "{}format: expected {}, got {}", keys.prefix, expected, f.name);
+  const SafeTensor& positions = companion(files, base, kSparsePositions);
+  const dim rows = positions.shape.size() == 2 ? positions.shape[0] : 0;
+  if (rows < 1 || rows > kMostSize || shape.kept > rows * cols)
+    throw input_error(printable(positions.name), "expected shape [rows, {}] and at most rows x {} values, found {}",
+                      (cols + 7) / 8, cols, shape_text(positions.shape));
+  const SparseSizes sizes = sparse_sizes(shape, f, rows, cols);
+  const SafeTensor& values = companion(files, base, kSparseValues);
+  const SafeTensor* scales = sizes.scales > 0 ? &companion(files, base, kSparseScales) : nullptr;
+  expect_shape(positions, "U8", {rows, (cols + 7) / 8});
+  expect_shape(values, "U8", {sizes.values});
+  if (scales) expect_shape(*scales, "U8", {rows, sizes.scales / rows});
+  ModelTensor t;
+  t.name = base + ".weight";
+  t.shape = {rows, cols};
+  t.weight.format = &f;
+  t.sparse = sparse_view(shape, f, rows, cols, files.data(positions), scales ? files.data(*scales) : nullptr,
+                         files.data(values), printable(base));
+  set_shape(t);
+  for (const SafeTensor* part : {&positions, &values, scales})
+    if (part) out.used.insert(part->name);
+  return t;
+}
+
 ModelTensor read(const SafetensorsSet& files, const std::string& base, const JsonKeys& keys, Unpacked& out) {
   const Format* f = find_format(keys.text_or("format", ""));
   if (!f)
@@ -79,6 +120,7 @@ ModelTensor read(const SafetensorsSet& files, const std::string& base, const Jso
   if (!fits(*f, cols))
     throw input_error(keys.where, "{}columns: expected a multiple of {} for {}, got {}", keys.prefix, f->block, f->name,
                       cols);
+  if (keys.object_or_null("sparse")) return read_sparse(files, base, keys, *f, cols, out);
   const SafeTensor& stored = companion(files, base, kRows);
   const dim rows = stored.shape.size() == 2 ? stored.shape[0] : 0;
   if (rows < 1 || rows > kMostSize)

@@ -66,10 +66,11 @@ std::vector<LinearModule> modules_of(const Model& model, const Layout& layout, s
                         std::string_view(t.name).ends_with(kWeight);
     if (linear)
       modules.push_back({t.name.substr(0, t.name.size() - kWeight.size()),
-                         is_dense_format(*t.format) ? nullptr : t.format, t.shape.empty() ? 0 : t.shape.back(),
-                         act.on() && is_linear(t.role) ? &act : nullptr, t.tensor.turn.get()});
+                         is_dense_format(*t.format) && !t.tensor.sparse ? nullptr : t.format,
+                         t.shape.empty() ? 0 : t.shape.back(), act.on() && is_linear(t.role) ? &act : nullptr,
+                         t.tensor.turn.get(), t.tensor.sparse ? &*t.tensor.sparse : nullptr});
   }
-  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0, nullptr, nullptr});
+  if (model.config().tied_embeddings) modules.push_back({"lm_head", nullptr, 0, nullptr, nullptr, nullptr});
   return modules;
 }
 

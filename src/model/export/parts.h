@@ -24,7 +24,8 @@ struct Outgoing {
 std::vector<Outgoing> outgoing_tensors(const Model& model, Container container,
                                        std::span<const Format* const> format_of,
                                        std::span<const OutlierShape> outliers_of,
-                                       std::span<const std::optional<std::uint64_t>> turn_of);
+                                       std::span<const std::optional<std::uint64_t>> turn_of,
+                                       std::span<const std::optional<SparseShape>> sparse_of);
 
 void plan_gguf(const Model& model, std::span<Outgoing> tensors, std::string_view target_name, ExportPlan& plan);
 void plan_hf(const Model& model, std::span<Outgoing> tensors, dim max_shard_bytes, ExportPlan& plan);
@@ -45,7 +46,11 @@ std::vector<dim> qkv_row_order(dim heads, dim kv_heads, dim head_dim, bool to_st
 inline constexpr std::string_view kOutlierColumns = ".outlier_columns", kOutlierValues = ".outlier_values";
 inline constexpr std::string_view kOutlierPrefix = "pith.";  // of their names in GGUF
 inline constexpr const char* kOutlierKey = "pith.outliers";  // the version of this layout, in GGUF
-std::string module_name(std::string_view weight);            // without ".weight"; Error(input) for another name
+// The stored tensors of a matrix without its zeros (formats/sparse_rows.h): positions u8 (rows, bytes of a row), scales
+// u8 (rows, bytes of a row's) where the format has any, values u8 (bytes).
+inline constexpr std::string_view kSparsePositions = ".kept_columns", kSparseScales = ".kept_scales",
+                                  kSparseValues = ".kept_values";
+std::string module_name(std::string_view weight);  // without ".weight"; Error(input) for another name
 
 bool is_dense_format(const Format& format);  // f32, f16, bf16
 

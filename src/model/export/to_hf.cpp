@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "formats/format.h"
+#include "formats/sparse_rows.h"
 #include "model/exchange/layout.h"
 #include "model/export/parts.h"
 
@@ -51,10 +52,27 @@ void add_outliers(const Outgoing& t, std::size_t owner, std::vector<SafeTensor>&
   notes.push_back({owner, {}, &ExportTensor::outlier_values, false});
 }
 
+void add_sparse(const Outgoing& t, std::size_t owner, std::vector<SafeTensor>& stored, std::vector<Stored>& notes) {
+  const dim rows = t.shape[0], cols = t.shape[1];
+  const SparseSizes sizes = sparse_sizes(*t.tensor.sparse, *t.format, rows, cols);
+  const std::string base = module_name(t.name);
+  const auto part = [&](std::string_view ending, std::vector<dim> shape) {
+    stored.push_back(stored_part(base + std::string(ending), "U8", std::move(shape)));
+    notes.push_back({owner, {}, {}, false});
+  };
+  part(kSparsePositions, {rows, sizes.positions / rows});
+  if (sizes.scales > 0) part(kSparseScales, {rows, sizes.scales / rows});
+  part(kSparseValues, {sizes.values});
+}
+
 void collect(const Layout& layout, bool act_scales, std::span<Outgoing> tensors, std::vector<SafeTensor>& stored,
              std::vector<Stored>& notes) {
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     Outgoing& t = tensors[i];
+    if (t.tensor.sparse) {
+      add_sparse(t, i, stored, notes);
+      continue;
+    }
     if (is_dense_format(*t.format)) {
       stored.push_back(dense_tensor(t));
       notes.push_back({i, t.literal, {}, false});

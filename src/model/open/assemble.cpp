@@ -245,6 +245,7 @@ class Wiring {
   }
   // With what is kept apart.
   const Weight* matrix(const ModelTensor& t, Encoded view) {
+    if (t.sparse) return &m_.weights.emplace_back(view_of(*t.sparse));
     if (!t.outliers) return &m_.weights.emplace_back(std::move(view));
     const Sparse& o = *t.outliers;
     Sum sum;

@@ -1,0 +1,80 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/compress_options.h"
+#include "core/error.h"
+
+namespace pith::cli {
+
+namespace {
+
+struct PruneOptions {
+  CompressOptions all;
+  std::string sparsity, pattern, scope;
+};
+
+// What the verb's own options say, as options of the method.
+void take_options(PruneOptions& o) {
+  if (!o.sparsity.empty() && !o.pattern.empty())
+    throw Error(Blame::input, "prune", "expected --sparsity or --pattern, got both",
+                "a pattern says how much is dropped: of 2:4 a half");
+  if (!o.all.prune_max_bytes.empty() && (!o.sparsity.empty() || !o.pattern.empty()))
+    throw input_error("prune", "expected one of --max-bytes, --sparsity and --pattern, got several");
+  if (o.sparsity.ends_with('%')) o.sparsity.pop_back();
+  o.all.prune = o.all.method + "-" + (o.pattern.empty() ? o.sparsity.empty() ? "50" : o.sparsity : o.pattern);
+  std::replace(o.all.prune.begin(), o.all.prune.end(), ':', '_');
+  if (!o.sparsity.empty()) o.all.set.push_back("sparsity=" + o.sparsity);
+  if (!o.pattern.empty()) o.all.set.push_back("pattern=" + o.pattern);
+  if (!o.scope.empty()) o.all.set.push_back("scope=" + o.scope);
+}
+
+void check_method(const std::string& chain) {
+  for (const Step& step : steps_of(chain, {}))
+    if (method_or_throw(step.method).kept) return;
+  std::string names;
+  for (const Method* m : all_methods())
+    if (m->kept) names += (names.empty() ? "" : ", ") + std::string(m->name);
+  throw input_error("prune", "expected one of {}, alone or after a method that scales, got '{}'", names, chain);
+}
+
+void set_up(CLI::App& app) {
+  auto options = std::make_shared<PruneOptions>();
+  CompressOptions& all = options->all;
+  all.method = "wanda";
+  add_compress_options(app, all);
+  app.add_option("-m,--method", all.method, "which values go (see: pith methods)")->capture_default_str();
+  app.add_option("--sparsity", options->sparsity, "percent of each matrix that becomes 0 (default: 50)");
+  app.add_option("--pattern", options->pattern, "instead: of each M neighbours in a row N stay, e.g. 2:4");
+  app.add_option("--scope", options->scope, "row or matrix: within what scores are compared (default: the method's)");
+  app.add_option("--allocation", all.allocation,
+                 "how much of each layer: uniform, owl (more stays where scores stand out), sensitivity (one threshold "
+                 "of their share in the layer's), global (one threshold of magnitude) (default: uniform)");
+  app.add_option("--spread", all.spread,
+                 "owl, sensitivity: most percent that a layer is away from the mean (default: 8)")
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--max-bytes", all.prune_max_bytes,
+                 "instead of --sparsity: the least of it by which the weight files stay within this, e.g. 150MB");
+  add_method_options(app, all);
+  app.callback([options] {
+    take_options(*options);
+    check_method(options->all.method);
+    const Model model = Model::open(options->all.model);
+    run_job(options->all, make_job(options->all, model), model);
+  });
+}
+
+}  // namespace
+
+extern const Command prune_command;
+const Command prune_command = {
+    "prune", "make a share of a model's weights zero, and leave them out of the file where asked",
+    "  pith prune model/ --calibrate text.txt                               half of the values, stored as zeros\n"
+    "  pith prune model/ --method sparsegpt --sparsity 60% --calibrate text.txt --to gguf -o pruned.gguf\n"
+    "  pith prune model/ --pattern 2:4 --calibrate text.txt --store two_of_four -o model-2to4/\n"
+    "  pith prune model/ --method sparsegpt --format int8_row_sym --store bitmask --calibrate text.txt\n"
+    "  pith prune model/ --method magnitude --sparsity 30% --dry-run",
+    set_up};
+
+}  // namespace pith::cli
