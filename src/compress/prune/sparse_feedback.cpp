@@ -17,11 +17,14 @@ constexpr dim kRowsAtOnce = 48;
 
 class SparseWalk {
  public:
-  SparseWalk(const ScaledMatrix& m, const Feedback& f, const Pruning& p)
+  // pruned: what stays is known, and the ranges fit these values; null: to be found, in a dense format.
+  SparseWalk(const ScaledMatrix& m, const Format& format, const Feedback& f, const Pruning& p,
+             const SparseFeedbackResult* pruned)
       : m_(m),
         f_(f),
         p_(p),
-        format_(*m.format),
+        pruned_(pruned),
+        format_(format),
         fit_(format_.block > 0 ? format_.block : m.cols),
         fit_bytes_(format_.block > 0 ? format_.block_bytes : row_bytes(format_, m.cols)),
         row_bytes_(row_bytes(format_, m.cols)),
@@ -29,21 +32,20 @@ class SparseWalk {
         error_(values_.size()) {
     block_ = p.pattern() ? std::lcm(kGroup, p.of) : kBlock;
     block_ *= std::max<dim>(1, kBlock / block_);
-    joined_ = fit_ % kGroup == 0 && fit_ < m.cols;
-    if (joined_) block_ = std::lcm(block_, fit_);
     block_ = std::min(block_, (m.cols + kGroup - 1) / kGroup * kGroup);
     out_.rows.resize(std::size_t(m.rows * row_bytes_));
-    out_.kept.resize(values_.size(), 1);
+    if (pruned)
+      out_.kept = pruned->kept;
+    else
+      out_.kept.resize(values_.size(), 1);
     moved_.resize(std::size_t(m.rows * block_));
-    scores_.resize(p.pattern() ? 0 : moved_.size());
+    scores_.resize(p.pattern() || pruned ? 0 : moved_.size());
   }
 
   SparseFeedbackResult run() {
     over_rows([&](dim r) {
       m_.load(r, values_.data() + r * m_.cols);
-      if (!joined_ && fit_ > 1)
-        for (dim begin = 0; begin < m_.cols; begin += fit_)
-          fit(r, begin, values_.data() + r * m_.cols + begin, f_.cost.data() + begin);
+      if (pruned_) fit(r);
     });
     for (dim begin = 0; begin < m_.cols; begin += block_) block(begin, std::min(m_.cols, begin + block_));
     return std::move(out_);
@@ -58,8 +60,13 @@ class SparseWalk {
   }
 
   std::byte* block_of(dim row, dim column) { return out_.rows.data() + row * row_bytes_ + column / fit_ * fit_bytes_; }
-  void fit(dim row, dim begin, const float* values, const float* weights) {
-    format_.fit(format_, values, weights, fit_, {}, block_of(row, begin));
+  void fit(dim row) {
+    std::vector<float> values(static_cast<std::size_t>(m_.cols)), weights(f_.cost);
+    f32_format().decode(f32_format(), pruned_->rows.data() + row * m_.cols * 4, m_.cols, values.data());
+    for (dim c = 0; c < m_.cols; ++c)
+      if (!out_.kept[std::size_t(row * m_.cols + c)]) weights[std::size_t(c)] = 0;
+    for (dim begin = 0; begin < m_.cols; begin += fit_)
+      format_.fit(format_, values.data() + begin, weights.data() + begin, fit_, {}, block_of(row, begin));
   }
 
   void block(dim begin, dim end) {
@@ -67,7 +74,7 @@ class SparseWalk {
     parallel_ranges(m_.rows, kRowsAtOnce / 4, [&](dim first, dim last) {
       for (dim r = first; r < last; r += kRowsAtOnce) gather(r, std::min(last, r + kRowsAtOnce), begin, end);
     });
-    if (!p_.pattern()) select(begin, width);
+    if (!pruned_ && !p_.pattern()) select(begin, width);
     over_rows([&](dim r) { walk(r, begin, end); });
   }
 
@@ -123,8 +130,7 @@ class SparseWalk {
   void walk(dim r, dim begin, dim end) {
     std::uint8_t* kept = out_.kept.data() + r * m_.cols;
     for (dim c = begin; c < end; ++c) {
-      if (p_.pattern() && c % p_.of == 0) select_pattern(r, c, begin);
-      if (joined_ && c % fit_ == 0) fit_kept(r, c, begin);
+      if (!pruned_ && p_.pattern() && c % p_.of == 0) select_pattern(r, c, begin);
       const float t = kept[c] ? target(r, c, begin, c) : 0;
       const float now = format_.put(format_, block_of(r, c), fit_, c % fit_, t);
       error_[std::size_t(r * m_.cols + c)] = values_[std::size_t(r * m_.cols + c)] - now;
@@ -138,23 +144,12 @@ class SparseWalk {
     drop_by_pattern(p_, scores, out_.kept.data() + r * m_.cols + first);
   }
 
-  // The range of a block of codes, as the errors before left it; where its zeros are not known yet, as if it had none.
-  void fit_kept(dim r, dim first, dim begin) {
-    std::vector<float> values, weights;
-    for (dim c = first; c < first + fit_; ++c) {
-      const bool known = !p_.pattern() || c < first + p_.of, stays = !known || out_.kept[std::size_t(r * m_.cols + c)];
-      values.push_back(stays ? target(r, c, begin, first) : 0);
-      weights.push_back(stays ? f_.cost[std::size_t(c)] : 0);
-    }
-    fit(r, first, values.data(), weights.data());
-  }
-
   const ScaledMatrix& m_;
   const Feedback& f_;
   const Pruning& p_;
+  const SparseFeedbackResult* pruned_;
   const Format& format_;
   dim fit_, fit_bytes_, row_bytes_, block_ = 0;  // fit_: values that share a range
-  bool joined_ = false;                          // ranges follow the errors
   std::vector<float> values_, error_;            // (rows, cols); error: w - w'
   std::vector<float> moved_, scores_;
   SparseFeedbackResult out_;
@@ -164,7 +159,9 @@ class SparseWalk {
 
 SparseFeedbackResult prune_with_feedback(const ScaledMatrix& m, const Feedback& f, const Pruning& p) {
   PITH_CHECK(f.n == m.cols && !f.permuted && m.format->joint == 1 && fits(*m.format, m.cols));
-  return SparseWalk(m, f, p).run();
+  if (m.format->block == 1) return SparseWalk(m, *m.format, f, p, nullptr).run();
+  const SparseFeedbackResult pruned = SparseWalk(m, f32_format(), f, p, nullptr).run();
+  return SparseWalk(m, *m.format, f, p, &pruned).run();
 }
 
 }  // namespace pith

@@ -11,7 +11,9 @@ struct SparseFeedbackResult {
   std::vector<std::byte> rows;     // encoded
   std::vector<std::uint8_t> kept;  // (rows, cols)
 };
-// feedback: of the columns in their own order. What stays is rounded to the matrix' format in the same pass.
+// feedback: of the columns in their own order. In formats with ranges the matrix is pruned first, so that its ranges
+// fit what stays; then a second walk rounds that column by column, each making up for what was dropped and rounded
+// before.
 SparseFeedbackResult prune_with_feedback(const ScaledMatrix& matrix, const Feedback& feedback, const Pruning& pruning);
 
 }  // namespace pith
