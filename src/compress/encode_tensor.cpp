@@ -80,7 +80,8 @@ class Strip {
         decoded_[std::size_t(columns[k])] += f16_to_f32(f32_to_f16(kept[k]));
       if (task_.source.scaled()) {
         task_.source.unscaling(r, factors_.data());
-        static_cast<ErrorSums&>(sums[i]) = sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
+        static_cast<ErrorSums&>(sums[i]) =
+            sums_of_scaled_row(plain + i * cols_, decoded_.data(), factors_.data(), cols_);
       } else {
         static_cast<ErrorSums&>(sums[i]) = error_sums(plain + i * cols_, decoded_.data(), cols_);
       }

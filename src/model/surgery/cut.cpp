@@ -283,6 +283,7 @@ void refuse(const Model& model, const std::string& why, std::string_view hint) {
 std::string as_stored(const Model& model) {
   for (const ModelTensor& t : model.tensors()) {
     if (t.outliers) return "it keeps outliers apart";
+    if (t.sparse) return "its zeros are left out; pith convert --store dense brings them back";
     if (t.turn) return "its matrices are stored between rotations";
   }
   return model.config().rotated_down ? "it is rotated" : "";
