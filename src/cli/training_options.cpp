@@ -1,6 +1,7 @@
 #include "cli/training_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "cli/command.h"
 #include "cli/output_files.h"
@@ -29,6 +30,7 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
   app.add_option("--alpha", o.alpha, "how much adapters count, times 1 / rank (default: twice the rank)");
   app.add_option("--roles", o.roles, "which matrices get adapters, e.g. 'attn_q|attn_v' (default: all linear layers)");
   app.add_flag("--norms", o.norms, "learn the norms alone");
+  app.add_flag("--keep-zeros", o.keep_zeros, "values that are 0 stay 0: for models that were pruned");
   app.add_option("--length", o.length, "most tokens of a sequence")->capture_default_str();
   app.add_option("--batch", o.batch, "sequences of a step")->capture_default_str();
   app.add_option("--epochs", o.epochs, "passes over the data")->capture_default_str();
@@ -84,6 +86,9 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   t.warmup = o.warmup;
   t.clip = o.clip;
   t.epochs = o.epochs;
+  if (o.keep_zeros && t.choice.what != TrainWhat::full)
+    throw input_error("keep-zeros", "expected all values to be learned, not --lora or --norms");
+  t.keep_zeros = o.keep_zeros;
   t.steps = dim(o.steps);
   t.batch = dim(o.batch);
   t.micro_tokens = dim(o.micro_tokens);
@@ -116,6 +121,11 @@ const Format& format_of(const TrainingFlags& o, const Model& model) {
   return bf16_format();
 }
 
+bool is_quantized(const Model& model) {
+  const auto all = model.tensors();
+  return std::any_of(all.begin(), all.end(), [](const ModelTensor& t) { return !is_dense(*t.weight.format); });
+}
+
 std::string target_of(const TrainingFlags& o, const Model& model, const char* ending) {
   if (!o.out.empty()) return o.out;
   if (o.lora > 0) return adapter_target(model);
@@ -128,6 +138,7 @@ dim write_result(const TrainingFlags& o, const Model& model, const Trainable& tr
   const Model learned = learned_model(model, trainable);
   Recipe recipe;
   recipe.format = recipe.embed_format = &format_of(o, model);
+  if (o.norms && o.format.empty() && is_quantized(model)) recipe.format = recipe.embed_format = nullptr;  // as they are
   RunLimits limits;
   limits.overwrite = o.overwrite;
   return compress(learned, recipe, container_of(o, model), target, limits, terminal_progress()).output_bytes;

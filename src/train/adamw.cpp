@@ -31,6 +31,7 @@ void adamw_step(const AdamW& o, const AdamWStep& step, const AdamWState& s) {
       const float mean = beta1 * s.mean[i] + rest1 * g, square = beta2 * s.square[i] + rest2 * g * g;
       s.mean[i] = mean;
       s.square[i] = square;
+      if (step.keep_zeros && s.values[i] == 0) continue;
       s.values[i] = keep * s.values[i] - move * mean / (std::sqrt(square) + eps);
     }
   });

@@ -16,6 +16,7 @@ struct AdamWStep {
   double rate = 0;
   dim number = 1;              // of the step, from 1
   double gradient_factor = 1;  // clipping: gradients count this many times
+  bool keep_zeros = false;     // values that are 0 stay 0
 };
 // n values with their gradients and moments. Threads; the same bits for any number of them.
 struct AdamWState {

@@ -87,6 +87,7 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                     {"what", int(o.choice.what)},
                     {"lora", {o.choice.rank, o.choice.alpha, o.choice.seed, roles}},
                     {"bf16", o.choice.bf16},
+                    {"keep_zeros", o.keep_zeros},
                     {"adamw", {o.adamw.beta1, o.adamw.beta2, o.adamw.eps, o.adamw.decay}},
                     {"rate", {schedule_name(o.schedule), o.rate, o.floor, o.warmup, o.clip}},
                     {"steps", {planned, o.batch, o.micro_tokens}},

@@ -19,6 +19,7 @@ Model learned_model(const Model& base, const Trainable& trainable) {
       view.data = p.values.data();
       t.weight = std::move(view);
       t.outliers.reset();
+      t.sparse.reset();
     }
   });
 }

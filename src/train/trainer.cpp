@@ -136,7 +136,7 @@ class Run {
     for (Parameter& p : trainable_.parameters()) {
       AdamW adamw = options_.adamw;
       if (!p.decays()) adamw.decay = 0;
-      adamw_step(adamw, {s.rate, s.number, factor},
+      adamw_step(adamw, {s.rate, s.number, factor, options_.keep_zeros && p.kind == ParameterKind::matrix},
                  {p.values.as<float>(), p.gradient.as<float>(), p.mean.as<float>(), p.square.as<float>(), p.size()});
     }
     trainable_.publish();

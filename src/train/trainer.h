@@ -22,6 +22,7 @@ struct TrainOptions {
   double rate = 2e-5, floor = 0, warmup = 0.05;  // warmup: share of the steps
   double clip = 1;                               // most of the gradients' norm; 0: not clipped
   double epochs = 1;
+  bool keep_zeros = false;                // of matrices: what was pruned stays pruned
   dim steps = 0;                          // 0: as many as the epochs take
   dim batch = 8;                          // sequences of a step
   dim micro_tokens = 1024;                // about so many go through the model at once

@@ -81,6 +81,10 @@ TEST_F(TrainingTest, AQuantizedBaseLearnsAdapters) {
   const std::string before = test::read_file(at("q8.gguf"));
   ASSERT_EQ(train("finetune", at("q8.gguf"), "a.gguf", "--lora 4 --steps 2").exit_code, 0);
   EXPECT_TRUE(before == test::read_file(at("q8.gguf")));
+  // Norms alone: the rest keeps its bytes.
+  ASSERT_EQ(train("finetune", at("q8.gguf"), "n.gguf", "--norms --steps 4 --rate 5e-3").exit_code, 0);
+  EXPECT_NEAR(double(test::read_file(at("n.gguf")).size()), double(before.size()), 2000);  // of 344 kB
+  EXPECT_LT(perplexity(at("n.gguf")), perplexity(at("q8.gguf")));
 }
 
 TEST_F(TrainingTest, DistillationTakesATeacherOrItsCache) {

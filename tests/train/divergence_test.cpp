@@ -186,7 +186,9 @@ TEST_P(DivergenceOf, OfKeptTokensSeesTheRestAsOne) {
       q.push_back(all_q[std::size_t(t)]), rest_q -= q.back();
     }
     p.push_back(rest_p), q.push_back(rest_q);
-    return reference(loss.divergence->name, p, q, loss.options);
+    DivergenceOptions options = loss.options;
+    options.gamma = p[0];  // of a token, never of the rest
+    return reference(loss.divergence->name, p, q, options);
   };
   Values z(student.begin(), student.end());
   std::vector<float> gradient = student;

@@ -40,6 +40,16 @@ TEST(AdamW, FirstStepMovesByTheRate) {
   EXPECT_NEAR(w, 1.5, 1e-5);
 }
 
+TEST(AdamW, KeepsZerosWhereAsked) {
+  float w[] = {0, 1}, g[] = {1, 1}, m[2] = {}, v[2] = {};
+  adamw_step({}, {0.1, 1, 1, true}, {w, g, m, v, 2});
+  EXPECT_EQ(w[0], 0);
+  EXPECT_NEAR(w[1], 0.9, 1e-5);
+  w[0] = m[0] = v[0] = 0;
+  adamw_step({}, {0.1, 1, 1, false}, {w, g, m, v, 1});
+  EXPECT_NEAR(w[0], -0.1, 1e-5);
+}
+
 TEST(SumOfSquares, IsExactWhereSumsAre) {
   std::vector<float> x(200003, 2.0f);
   x.back() = 3;

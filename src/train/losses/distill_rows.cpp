@@ -116,7 +116,7 @@ double distill_rows(const DistillLoss& loss, const DistillRows& rows, const Teac
     for (dim v = 0; v < vocab; ++v)
       if (s.slope[std::size_t(v)] == 0) rest_q += std::exp(double(s.log_q[std::size_t(v)]));
     log_q.push_back(float(std::log(std::max(rest_q, 1e-38))));
-    double value = share * loss.divergence->terms({log_p, log_q.data(), k + 1}, loss.options, slope.data());
+    double value = share * loss.divergence->terms({log_p, log_q.data(), k + 1, true}, loss.options, slope.data());
     if (loss.cross_entropy > 0)
       value += loss.cross_entropy *
                cross_entropy_row(z, vocab, rows.targets[std::size_t(i)], loss.cross_entropy * rows.weight, z);

@@ -19,6 +19,7 @@ struct DivergenceRow {
   const float* log_p = nullptr;  // the teacher's
   const float* log_q = nullptr;  // the student's, finite
   dim n = 0;
+  bool rest = false;  // the last is no single token
 };
 
 struct Divergence {

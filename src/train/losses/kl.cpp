@@ -33,7 +33,8 @@ double reverse_terms(const DivergenceRow& r, const DivergenceOptions&, float* sl
 }
 
 double cakld_terms(const DivergenceRow& r, const DivergenceOptions& o, float* slope) {
-  const double gamma = o.gamma >= 0 ? o.gamma : std::exp(double(*std::max_element(r.log_p, r.log_p + r.n)));
+  const double gamma =
+      o.gamma >= 0 ? o.gamma : std::exp(double(*std::max_element(r.log_p, r.log_p + r.n - (r.rest ? 1 : 0))));
   const auto reverse = float(gamma), forward = float(1 - gamma);
   double sum = 0;
   for (dim i = 0; i < r.n; ++i) {
