@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <memory>
 
 #include "cli/command.h"
@@ -12,8 +13,22 @@ namespace {
 
 struct PruneOptions {
   CompressOptions all;
-  std::string sparsity, pattern, scope;
+  std::string sparsity, pattern, scope, ratio;
 };
+
+double percent_of(const std::string& text) {
+  double value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc() || end != text.data() + text.size() || !(value >= 0 && value < 100))
+    throw input_error("ratio", "expected a percentage from 0 to below 100, got '{}'", text);
+  return value;
+}
+
+bool has_family(const std::string& chain, std::string_view ending) {
+  for (const Step& step : steps_of(chain, {}))
+    if (method_or_throw(step.method).family.ends_with(ending)) return true;
+  return false;
+}
 
 // What the verb's own options say, as options of the method.
 void take_options(PruneOptions& o) {
@@ -22,20 +37,30 @@ void take_options(PruneOptions& o) {
                 "a pattern says how much is dropped: of 2:4 a half");
   if (!o.all.prune_max_bytes.empty() && (!o.sparsity.empty() || !o.pattern.empty()))
     throw input_error("prune", "expected one of --max-bytes, --sparsity and --pattern, got several");
-  if (o.sparsity.ends_with('%')) o.sparsity.pop_back();
-  o.all.prune = o.all.method + "-" + (o.pattern.empty() ? o.sparsity.empty() ? "50" : o.sparsity : o.pattern);
+  for (std::string* percent : {&o.sparsity, &o.ratio})
+    if (percent->ends_with('%')) percent->pop_back();
+  const bool structures = has_family(o.all.method, "structured pruning");
+  if (!structures && !o.ratio.empty())
+    throw Error(Blame::input, "prune", "expected --ratio with a method that takes structures out, got " + o.all.method,
+                "--sparsity says how many single values become 0");
+  o.all.prune = o.all.method;
+  const std::string amount = structures           ? o.ratio
+                             : !o.pattern.empty() ? o.pattern
+                             : o.sparsity.empty() ? "50"
+                                                  : o.sparsity;
+  if (!amount.empty()) o.all.prune += "-" + amount;
   std::replace(o.all.prune.begin(), o.all.prune.end(), ':', '_');
   if (!o.sparsity.empty()) o.all.set.push_back("sparsity=" + o.sparsity);
   if (!o.pattern.empty()) o.all.set.push_back("pattern=" + o.pattern);
+  if (!o.ratio.empty()) o.all.set.push_back(fmt::format("ratio={:g}", percent_of(o.ratio) / 100));
   if (!o.scope.empty()) o.all.set.push_back("scope=" + o.scope);
 }
 
 void check_method(const std::string& chain) {
-  for (const Step& step : steps_of(chain, {}))
-    if (method_or_throw(step.method).kept) return;
+  if (has_family(chain, "pruning")) return;
   std::string names;
   for (const Method* m : all_methods())
-    if (m->kept) names += (names.empty() ? "" : ", ") + std::string(m->name);
+    if (m->family.ends_with("pruning")) names += (names.empty() ? "" : ", ") + std::string(m->name);
   throw input_error("prune", "expected one of {}, alone or after a method that scales, got '{}'", names, chain);
 }
 
@@ -46,6 +71,9 @@ void set_up(CLI::App& app) {
   add_compress_options(app, all);
   app.add_option("-m,--method", all.method, "which values go (see: pith methods)")->capture_default_str();
   app.add_option("--sparsity", options->sparsity, "percent of each matrix that becomes 0 (default: 50)");
+  app.add_option("--ratio", options->ratio,
+                 "of methods that take whole structures out (depth, flap, ...): percent of every block's weights that "
+                 "go (default: the method's)");
   app.add_option("--pattern", options->pattern, "instead: of each M neighbours in a row N stay, e.g. 2:4");
   app.add_option("--scope", options->scope, "row or matrix: within what scores are compared (default: the method's)");
   app.add_option("--allocation", all.allocation,
@@ -69,12 +97,14 @@ void set_up(CLI::App& app) {
 
 extern const Command prune_command;
 const Command prune_command = {
-    "prune", "make a share of a model's weights zero, and leave them out of the file where asked",
+    "prune", "take values or whole structures out of a model: zeros that files leave out, or smaller matrices",
     "  pith prune model/ --calibrate text.txt                               half of the values, stored as zeros\n"
     "  pith prune model/ --method sparsegpt --sparsity 60% --calibrate text.txt --to gguf -o pruned.gguf\n"
     "  pith prune model/ --pattern 2:4 --calibrate text.txt --store two_of_four -o model-2to4/\n"
     "  pith prune model/ --method sparsegpt --format int8_row_sym --store bitmask --calibrate text.txt\n"
-    "  pith prune model/ --method magnitude --sparsity 30% --dry-run",
+    "  pith prune model/ --method magnitude --sparsity 30% --dry-run\n"
+    "  pith prune model/ --method flap --ratio 20% --calibrate text.txt     heads and neurons: runs everywhere\n"
+    "  pith prune model/ --method depth --set layers=6 --format q8_0 --calibrate text.txt",
     set_up};
 
 }  // namespace pith::cli
