@@ -11,13 +11,7 @@ namespace fs = std::filesystem;
 
 class PruneRun : public ::testing::Test {
  protected:
-  void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / "pith-prune-run";
-    fs::remove_all(root_);
-    source_ = write_model(root_ / "source", {.dtype = "BF16"});
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
+  void SetUp() override { source_ = write_model(root_ / "source", {.dtype = "BF16"}); }
   static RunLimits again() {
     RunLimits limits;
     limits.overwrite = true;
@@ -47,7 +41,8 @@ class PruneRun : public ::testing::Test {
       EXPECT_EQ(values(one.tensors()[i]), values(other.tensors()[i])) << one.tensors()[i].name;
   }
 
-  fs::path root_, source_;
+  TempFolder temp_;
+  fs::path root_ = temp_.path, source_;
 };
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST(TokenizerReduce, WhatIsLeftIsEncodedAsBeforeAndTheRestIsSpelled) {
 void cut_to_text(const std::filesystem::path& folder, const std::string& text, const std::string& other) {
   const Tokenizer whole = Tokenizer::from_json(read_text_file(folder / "tokenizer.json"));
   const Ids ids = whole.encode(text, false);
-  const Ids kept = whole.selection(ids, 12000);
+  const Ids kept = whole.selection(ids, 24000);
   const Tokenizer reduced = whole.reduced(kept), json = Tokenizer::from_json(reduced.to_tokenizer_json());
   GgufMeta meta;
   reduced.to_gguf(meta, dim(kept.size()));

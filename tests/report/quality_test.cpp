@@ -98,12 +98,13 @@ TEST(Quality, Json) {
   const auto json = nlohmann::json::parse(quality_json(example()));
   EXPECT_EQ(json.at("compression_ratio"), 2.0);
   EXPECT_NEAR(json.at("bits_per_weight_linears").get<double>(), 9.5438596, 1e-6);  // 8 * 17408 / 14592
-  EXPECT_EQ(json.at("recipe").dump(),
-            R"({"activations":null,"adapter":null,"allow_fallback":true,"allow_requantize":false,"calibration":null,)"
-            R"("compressed_prefix":true,"dither_seed":null,"embed_format":null,)"
-            R"("format":"q4_0",)"
-            R"("importance_file":null,"kv":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
-            R"("overrides":["attn_v|ffn_down@0-1=f16"],"true_sequential":false})");
+  EXPECT_EQ(
+      json.at("recipe").dump(),
+      R"({"activations":null,"adapter":null,"allow_fallback":true,"allow_requantize":false,"calibration":null,)"
+      R"("compressed_prefix":true,"dither_seed":null,"embed_format":null,)"
+      R"("format":"q4_0",)"
+      R"("importance_file":null,"kv":null,"max_bytes":null,"method":"rtn","options":["range=minmax"],)"
+      R"("overrides":["attn_v|ffn_down@0-1=f16"],"sparsity_allocation":"uniform","store":"dense","true_sequential":false})");
   EXPECT_EQ(json.at("comparisons").at(0).at("divergence").at("kl_max"), 0.5);
   EXPECT_EQ(json.at("evaluations").size(), 0u);
   EXPECT_EQ(json.at("outcome").at("source_xxh3"), "aa11");

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include "model/arch.h"
 #include "model/sliding.h"
 #include "model/surgery.h"
