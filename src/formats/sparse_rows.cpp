@@ -103,7 +103,7 @@ SparseParts pack_bitmask(const SparseShape& shape, const Format& f, dim rows, di
   dim next = 0;
   for (dim r = 0; r < rows; ++r) {
     row.read(encoded + r * bytes);
-    std::memcpy(out.scales.data() + r * groups * 2, row.scales.data(), std::size_t(groups * 2));
+    if (groups > 0) std::memcpy(out.scales.data() + r * groups * 2, row.scales.data(), std::size_t(groups * 2));
     for (dim c = 0; c < cols; ++c) {
       const bool zero = row.is_zero(c);
       if (zero && spare == 0) continue;
@@ -245,7 +245,7 @@ void sparse_row_codes(const Sparse& s, dim row, std::uint16_t* scales, std::uint
   const std::byte* mask = s.positions + row * position_bytes(s.cols);
   std::fill_n(codes, s.cols, std::uint8_t(1 << (grid.bits - 1)));
   if (!half) {
-    std::memcpy(scales, s.scales + row * groups * 2, std::size_t(groups * 2));
+    if (groups > 0) std::memcpy(scales, s.scales + row * groups * 2, std::size_t(groups * 2));
     dim next = s.row_starts[row];
     for (dim b = 0; b < position_bytes(s.cols); ++b)
       for (auto bits = std::to_integer<unsigned>(mask[b]); bits != 0; bits &= bits - 1)
