@@ -9,33 +9,12 @@
 #include "formats/format.h"
 #include "model/forward.h"
 #include "tests/model/family_harness.h"
+#include "tests/model/same_logits.h"
 #include "tests/model/written_model.h"
 #include "tests/shared_data.h"
 
 namespace pith::test {
 namespace {
-
-std::vector<float> logits_of(const Model& model) {
-  Forward forward(model);
-  KvCache cache(model.config(), 1, 16);
-  const std::vector<Token> tokens = {5, 17, 3, 30, 21, 9, 22, 6, 11};
-  const Chunk chunk = {0, tokens, 0};
-  std::vector<float> out;
-  forward.run(cache, {&chunk, 1}, [&](dim, const float* logits, dim rows) {
-    out.insert(out.end(), logits, logits + rows * model.config().vocab);
-  });
-  return out;
-}
-
-void expect_same(const std::vector<float>& a, const std::vector<float>& b, const std::string& what) {
-  ASSERT_EQ(a.size(), b.size());
-  double most = 0, worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    most = std::max(most, std::fabs(double(a[i])));
-    worst = std::max(worst, std::fabs(double(a[i]) - double(b[i])));
-  }
-  EXPECT_LT(worst, 1e-4 * most) << what;  // roundings of f32 in another basis
-}
 
 class RotateFamily : public testing::TestWithParam<const char*> {};
 
@@ -49,7 +28,8 @@ TEST_P(RotateFamily, LogitsStay) {
       EXPECT_EQ(turned.config().rotated_down, down);
       EXPECT_FALSE(turned.config().tied_embeddings);
       for (const Block& b : turned.blocks()) EXPECT_EQ(b.attn_norm.weight[0], model.config().norm_plus_one ? 0 : 1);
-      expect_same(before, logits_of(turned), std::string(GetParam()) + (heads ? " heads" : "") + (down ? " down" : ""));
+      expect_same(before, logits_of(turned), std::string(GetParam()) + (heads ? " heads" : "") + (down ? " down" : ""),
+                  1e-4);  // roundings of f32 in another basis
     }
 }
 

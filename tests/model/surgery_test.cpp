@@ -3,40 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-
 #include "core/error.h"
 #include "formats/format.h"
 #include "model/forward.h"
 #include "model/model_impl.h"
 #include "tests/model/family_harness.h"
+#include "tests/model/same_logits.h"
 #include "tests/shared_data.h"
 
 namespace pith::test {
 namespace {
 
-std::vector<float> logits_of(const Model& model) {
-  Forward forward(model);
-  KvCache cache(model.config(), 1, 16);
-  const std::vector<Token> tokens = {5, 17, 3, 30, 21, 9, 22, 6, 11};
-  const Chunk chunk = {0, tokens, 0};
-  std::vector<float> out;
-  forward.run(cache, {&chunk, 1}, [&](dim, const float* logits, dim rows) {
-    out.insert(out.end(), logits, logits + rows * model.config().vocab);
-  });
-  return out;
-}
-
-// by: sums of other lengths, in f32.
-void expect_same(const std::vector<float>& a, const std::vector<float>& b, const std::string& what, double by = 2e-5) {
-  ASSERT_EQ(a.size(), b.size()) << what;
-  double most = 0, worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    most = std::max(most, std::fabs(double(a[i])));
-    worst = std::max(worst, std::fabs(double(a[i]) - double(b[i])));
-  }
-  EXPECT_LT(worst, by * most) << what;
-}
+constexpr double kSums = 2e-5;  // of other lengths, in f32
 
 // zero(tensor, row, column): whether that element becomes 0.
 template <class Zero>
@@ -77,7 +55,7 @@ TEST_P(SurgeryFamily, NeuronsThatAreOutAreZeros) {
       logits_of(cut),
       logits_of(masked(model, [](const ModelTensor& t, dim,
                                  dim c) { return t.role == Role::ffn_down && t.part == Part::weight && c % 3 == 1; })),
-      GetParam());
+      GetParam(), kSums);
 }
 
 TEST_P(SurgeryFamily, HeadsThatAreOutAreZeros) {
@@ -100,7 +78,7 @@ TEST_P(SurgeryFamily, HeadsThatAreOutAreZeros) {
                                [&](const ModelTensor& t, dim, dim col) {
                                  return t.role == Role::attn_o && t.part == Part::weight && col < group * width;
                                })),
-              GetParam());
+              GetParam(), kSums);
 }
 
 TEST_P(SurgeryFamily, ABlockThatIsOutAddsNothing) {
@@ -116,7 +94,7 @@ TEST_P(SurgeryFamily, ABlockThatIsOutAddsNothing) {
                                  return t.layer == 0 && (t.role == Role::attn_o || t.role == Role::ffn_down ||
                                                          t.role == Role::expert_down || t.role == Role::shared_down);
                                })),
-              GetParam());
+              GetParam(), kSums);
 }
 
 TEST_P(SurgeryFamily, ChannelsThatAreOutAreZeros) {
@@ -134,7 +112,7 @@ TEST_P(SurgeryFamily, ChannelsThatAreOutAreZeros) {
                                                      t.role == Role::expert_down || t.role == Role::shared_down;
                                  return writes && out(t.part == Part::bias ? c : r);
                                })),
-              GetParam(), model.find(Role::attn_q_norm, 0) ? 1e-3 : 2e-5);  // whose eps is another, too
+              GetParam(), model.find(Role::attn_q_norm, 0) ? 1e-3 : kSums);  // whose eps is another, too
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, SurgeryFamily,

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compress/structured/walk.h"
 #include "core/error.h"
 #include "core/parallel.h"
-#include "model/block_forward.h"
 
 namespace pith {
 
@@ -68,21 +68,13 @@ std::vector<BlockView> view_blocks(const Model& model, const CalibrationTokens& 
   const Config& config = model.config();
   std::vector<BlockView> out(std::size_t(config.layers));
   Viewer viewer(out);
-  std::size_t longest = 0;
-  for (const auto& s : tokens.sequences) longest = std::max(longest, s.size());
-  BlockForward forward(Network::of(model), dim(longest));
-  std::vector<float> before(longest * std::size_t(config.hidden)), after(before.size());
-  progress.begin("structures", dim(tokens.sequences.size()));
-  for (const auto& sequence : tokens.sequences) {
-    const dim length = dim(sequence.size());
-    forward.embed(sequence, after.data());
-    for (dim layer = 0; layer < config.layers; ++layer) {
-      std::copy_n(after.begin(), length * config.hidden, before.begin());
-      forward.run(layer, after.data(), length, &viewer);
-      out[std::size_t(layer)].influence += cosines(before.data(), after.data(), length, config.hidden);
-    }
-    progress.advance(1, "what heads and neurons give");
-  }
+  std::vector<float> before;
+  walk_blocks(model, tokens, "structures", "what heads and neurons give", progress, viewer,
+              [&](dim layer, const float* x, dim length) {
+                if (layer > 0)
+                  out[std::size_t(layer - 1)].influence += cosines(before.data(), x, length, config.hidden);
+                before.assign(x, x + length * config.hidden);
+              });
   for (BlockView& view : out) view.influence = 1 - view.influence / double(tokens.count());
   return out;
 }

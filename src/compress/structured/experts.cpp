@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "compress/structured/shape.h"
+#include "compress/structured/walk.h"
 #include "core/error.h"
-#include "model/block_forward.h"
 
 namespace pith {
 
@@ -39,18 +39,8 @@ Model experts_reshape(const ReshapeTask& task, const Options& options) {
   if (keep > c.experts || keep < c.experts_used)
     throw input_error("experts", "keep: expected {} (as many as a token uses) to {}, got {}", c.experts_used, c.experts,
                       keep);
-  const CalibrationTokens& tokens = task.tokens();
-  std::size_t longest = 0;
-  for (const auto& s : tokens.sequences) longest = std::max(longest, s.size());
-  BlockForward forward(Network::of(task.model), dim(longest));
-  std::vector<float> x(longest * std::size_t(c.hidden));
   Use use(c, options.text("score") == "norm");
-  task.progress.begin("experts", dim(tokens.sequences.size()));
-  for (const auto& sequence : tokens.sequences) {
-    forward.embed(sequence, x.data());
-    for (dim layer = 0; layer < c.layers; ++layer) forward.run(layer, x.data(), dim(sequence.size()), &use);
-    task.progress.advance(1, "who is asked");
-  }
+  walk_blocks(task.model, task.tokens(), "experts", "who is asked", task.progress, use);
   Surgery surgery = whole(c);
   for (std::size_t l = 0; l < surgery.blocks.size(); ++l) surgery.blocks[l].experts = highest(use.scores[l], keep);
   return cut_model(task.model, surgery);

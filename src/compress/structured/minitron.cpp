@@ -5,8 +5,8 @@
 
 #include "compress/structured/branches.h"
 #include "compress/structured/shape.h"
+#include "compress/structured/walk.h"
 #include "core/error.h"
-#include "model/block_forward.h"
 
 namespace pith {
 
@@ -28,19 +28,8 @@ class NormOutputs : public LinearObserver {
 };
 
 std::vector<double> channel_scores(const ReshapeTask& task) {
-  const CalibrationTokens& tokens = task.tokens();
-  std::size_t longest = 0;
-  for (const auto& s : tokens.sequences) longest = std::max(longest, s.size());
-  const Config& c = task.model.config();
-  BlockForward forward(Network::of(task.model), dim(longest));
-  std::vector<float> x(longest * std::size_t(c.hidden));
-  NormOutputs outputs(c.hidden);
-  task.progress.begin("channels", dim(tokens.sequences.size()));
-  for (const auto& sequence : tokens.sequences) {
-    forward.embed(sequence, x.data());
-    for (dim layer = 0; layer < c.layers; ++layer) forward.run(layer, x.data(), dim(sequence.size()), &outputs);
-    task.progress.advance(1, "what channels carry");
-  }
+  NormOutputs outputs(task.model.config().hidden);
+  walk_blocks(task.model, task.tokens(), "channels", "what channels carry", task.progress, outputs);
   return outputs.channels;
 }
 

@@ -5,11 +5,11 @@
 #include <cmath>
 
 #include "compress/structured/shape.h"
+#include "compress/structured/walk.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "math/eigen.h"
 #include "math/second_moment.h"
-#include "model/block_forward.h"
 #include "model/rotate.h"
 
 namespace pith {
@@ -53,23 +53,9 @@ std::vector<double> principal_axes(const SecondMoment& moment) {
 }
 
 std::vector<double> stream_axes(const ReshapeTask& task) {
-  const Config& c = task.model.config();
-  const CalibrationTokens& tokens = task.tokens();
-  std::size_t longest = 0;
-  for (const auto& s : tokens.sequences) longest = std::max(longest, s.size());
-  BlockForward forward(Network::of(task.model), dim(longest));
-  std::vector<float> x(longest * std::size_t(c.hidden));
-  Stream stream(c.hidden);
-  task.progress.begin("axes", dim(tokens.sequences.size()));
-  for (const auto& sequence : tokens.sequences) {
-    forward.embed(sequence, x.data());
-    for (dim layer = 0; layer < c.layers; ++layer) {
-      stream.add(x.data(), dim(sequence.size()));
-      forward.run(layer, x.data(), dim(sequence.size()), &stream);
-    }
-    stream.add(x.data(), dim(sequence.size()));
-    task.progress.advance(1, "what the residual stream carries");
-  }
+  Stream stream(task.model.config().hidden);
+  walk_blocks(task.model, task.tokens(), "axes", "what the residual stream carries", task.progress, stream,
+              [&](dim, const float* x, dim length) { stream.add(x, length); });
   return principal_axes(stream.moment());
 }
 
