@@ -9,7 +9,7 @@
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "core/stopwatch.h"
-#include "formats/sparse.h"
+#include "eval/token_cost.h"
 
 namespace pith {
 
@@ -24,35 +24,14 @@ double energy_joules() {
   return counter >> microjoules ? microjoules * 1e-6 : -1;
 }
 
-// What each token costs, by the matrices it is multiplied with.
-struct Cost {
-  double ops = 0;           // a token, without attention
-  double head_ops = 0;      // and for its logits
-  double bytes = 0;         // of the weights read once for a step, the head's included
-  double ops_per_past = 0;  // for each token before it
-};
-
-Cost cost_of(const Model& model) {
-  const Config& c = model.config();
-  Cost cost;
-  const double used = c.experts > 0 ? double(c.experts_used) / double(c.experts) : 1;
-  for (const ModelTensor& t : model.tensors()) {
-    if (!is_linear(t.role) || t.part != Part::weight) continue;
-    const double share = t.expert >= 0 ? used : 1;
-    cost.ops += share * 2 * double(t.weight.rows) * double(t.weight.cols);
-    cost.bytes += share * double(bytes_of(t));
-  }
-  const Weight& head = *model.lm_head().weight;
-  cost.head_ops = 2 * double(weight_rows(head)) * double(weight_cols(head));
-  if (const auto* e = std::get_if<Encoded>(&head)) cost.bytes += double(e->rows * row_bytes(*e->format, e->cols));
-  cost.ops_per_past = 4 * double(c.layers) * double(c.heads) * double(c.head_dim);
-  return cost;
-}
-
 class Bench {
  public:
   Bench(const Model& model, const Network& network, const SpeedOptions& options, Progress& progress)
-      : model_(model), network_(network), o_(options), progress_(progress), cost_(cost_of(model)) {}
+      : model_(model),
+        network_(network),
+        o_(options),
+        progress_(progress),
+        cost_(token_cost(model.config(), model.tensors())) {}
 
   SpeedCase run(int threads, dim depth, dim batch) {
     set_num_threads(threads);
@@ -97,8 +76,7 @@ class Bench {
     cache.truncate(0, result.depth);
     result.first_token = times_of(seconds);
     result.prefill = double(o_.prompt) / result.first_token.median;
-    const double past = double(result.depth) + double(o_.prompt - 1) / 2;
-    result.prefill_ops = cost_.ops + cost_.head_ops / double(o_.prompt) + cost_.ops_per_past * past;
+    result.prefill_ops = cost_.prefill_ops(o_.prompt, result.depth);
   }
 
   void decode(Forward& forward, KvCache& cache, SpeedCase& result) {
@@ -120,8 +98,7 @@ class Bench {
     result.decode = median(rates);
     result.per_token = times_of(steps);
     if (!joules.empty()) result.joules_per_token = median(joules);
-    const double past = double(result.depth) + double(o_.generate) / 2;
-    result.decode_ops = cost_.ops + cost_.head_ops + cost_.ops_per_past * past;
+    result.decode_ops = cost_.decode_ops(double(result.depth) + double(o_.generate) / 2);
     result.decode_bytes = cost_.bytes;
   }
 
@@ -136,7 +113,7 @@ class Bench {
   const Network& network_;
   const SpeedOptions& o_;
   Progress& progress_;
-  Cost cost_;
+  TokenCost cost_;
   Rng rng_{1};
 };
 
@@ -168,6 +145,8 @@ ModelSpeed measure_speed(const std::string& path, const SpeedOptions& o, Progres
     bytes += bytes_of(t);
   }
   result.bits_per_weight = 8 * double(bytes) / double(result.parameters);
+  const TokenCost cost = token_cost(model.config(), model.tensors());
+  result.kept_share = cost.linear_ops > 0 ? cost.kept_ops / cost.linear_ops : 1;
   result.kv = (o.kv ? *o.kv : model.run_time().kv).text();
   result.activations = (o.activations ? *o.activations : model.run_time().activations).text();
 

@@ -42,6 +42,7 @@ struct ModelSpeed {
   std::string model;
   dim parameters = 0, file_bytes = 0;
   double bits_per_weight = 0;
+  double kept_share = 1;    // of the operations of linear layers that are not with zeros the file leaves out
   double load_seconds = 0;  // opened and stored as the products read it
   dim stored_bytes = 0;     // in memory of its own; 0: products read the file's bytes
   bool integer = false;     // most of them for products of 8-bit integers

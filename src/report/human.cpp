@@ -56,6 +56,16 @@ std::string human_parameters(dim n) {
   return fmt::format("{:.2f} B", double(n) / 1e9);
 }
 
+std::string human_operations(double n) {
+  static constexpr std::array kUnits = {"", " k", " M", " G", " T", " P"};
+  std::size_t unit = 0;
+  while (n >= 999.5 && unit + 1 < kUnits.size()) {
+    n /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f}", n) : three_digits(n) + kUnits[unit];
+}
+
 std::string plus_minus(double mean, double half_width, int decimals) {
   return fmt::format("{:.{}f} ± {:.{}f}", mean, decimals, half_width, decimals);
 }

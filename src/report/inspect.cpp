@@ -54,6 +54,15 @@ std::string role_text(const TensorGroup& group) {
   return std::string(role_name(group.role)) + (group.part == Part::bias ? " bias" : "");
 }
 
+std::string operations_text(const ModelSummary& s) {
+  std::string text = fmt::format("{} to write the first", human_operations(s.cost.decode_ops(0)));
+  if (s.context > 0)
+    text += fmt::format(", {} after {} tokens", human_operations(s.cost.decode_ops(double(s.context))), s.context);
+  if (s.theoretical_ops() < 0.999 * s.cost.linear_ops)
+    text += fmt::format("; {} less without zeros", human_operations(s.cost.linear_ops - s.theoretical_ops()));
+  return text;
+}
+
 Facts facts_of(const ModelSummary& s) {
   const Config& c = s.config;
   Facts facts;
@@ -76,6 +85,14 @@ Facts facts_of(const ModelSummary& s) {
                      s.tokenizer.empty() ? "none" : fmt::format("{}, {} tokens", s.tokenizer, s.tokenizer_vocab));
   facts.emplace_back("bits per weight",
                      fmt::format("{:.3f} in linears, {:.3f} in all", s.linear_bits_per_weight(), s.bits_per_weight()));
+  facts.emplace_back("size",
+                     fmt::format("linears {}, all weights {}: {:.3f}x smaller than 16 bits a parameter",
+                                 human_bytes(s.linear_bytes), human_bytes(s.tensor_bytes), s.compression_ratio()));
+  facts.emplace_back("operations a token", operations_text(s));
+  if (s.zeros)
+    facts.emplace_back("pruning rate",
+                       fmt::format("{:.3f} % of the linears ({} of {} are zero)", 100 * s.zeros->share(),
+                                   human_count(s.zeros->zeros), human_count(s.zeros->values)));
   facts.emplace_back("keys and values", fmt::format("{} a token ({})", human_bytes(s.kv_bytes_per_token), s.kv));
   facts.emplace_back("memory to run", fmt::format("{} for a context of {} (weights, keys and values)",
                                                   human_bytes(s.run_bytes), s.context));
@@ -153,6 +170,16 @@ std::string inspect_json(const ModelSummary& s) {
                   {"tensor_bytes", s.tensor_bytes},
                   {"bits_per_weight", s.bits_per_weight()},
                   {"bits_per_weight_linears", s.linear_bits_per_weight()},
+                  {"linear_parameters", s.linear_parameters},
+                  {"linear_bytes", s.linear_bytes},
+                  {"compression_ratio_to_16_bits", s.compression_ratio()},
+                  {"operations",
+                   {{"linears", s.cost.linear_ops},
+                    {"linears_without_zeros", s.theoretical_ops()},
+                    {"head", s.cost.head_ops},
+                    {"attention_per_token_before", s.cost.ops_per_past}}},
+                  {"bytes_read_per_token", s.cost.bytes},
+                  {"pruning_rate", s.zeros ? Json(s.zeros->share()) : Json(nullptr)},
                   {"kv", s.kv},
                   {"kv_bytes_per_token", s.kv_bytes_per_token},
                   {"run_context", s.context},

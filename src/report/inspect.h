@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/token_cost.h"
 #include "model/model.h"
 #include "ops/kv/kv_codec.h"
 #include "report/table.h"
@@ -29,10 +30,16 @@ struct ModelSummary {
   dim kv_bytes_per_token = 0;  // in a long sequence, without what a codec keeps exactly
   dim context = 0;             // that the estimate is for
   dim run_bytes = 0;           // tensors + keys and values of `context` tokens
-  std::string tokenizer;       // kind; empty when the model brought none
+  TokenCost cost;
+  std::optional<ZeroCount> zeros;  // of the linear layers, where they were counted
+  std::string tokenizer;           // kind; empty when the model brought none
   dim tokenizer_vocab = 0;
   std::vector<std::string> notes;  // of opening it
   double bits_per_weight() const { return parameters > 0 ? 8.0 * double(tensor_bytes) / double(parameters) : 0; }
+  // Against 16 bits for each parameter, as models are usually published.
+  double compression_ratio() const { return tensor_bytes > 0 ? 2.0 * double(parameters) / double(tensor_bytes) : 0; }
+  // Operations of the linear layers that are not with zeros: counted ones, else those that the file leaves out.
+  double theoretical_ops() const { return zeros ? cost.linear_ops * (1 - zeros->share()) : cost.kept_ops; }
   double linear_bits_per_weight() const {
     return linear_parameters > 0 ? 8.0 * double(linear_bytes) / double(linear_parameters) : 0;
   }

@@ -104,6 +104,7 @@ Json json_of(const Benchmark& b, const ModelSpeed& m) {
           {"parameters", m.parameters},
           {"file_bytes", m.file_bytes},
           {"bits_per_weight", m.bits_per_weight},
+          {"theoretical_share_of_linear_operations", m.kept_share},
           {"compression_ratio", share(double(b.models[0].file_bytes), double(m.file_bytes))},
           {"load_seconds", m.load_seconds},
           {"stored_bytes", m.stored_bytes},

@@ -45,6 +45,7 @@ ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensor
   ModelSummary summary;
   summary.config = config;
   for (const ModelTensor& tensor : tensors) add(summary, tensor);
+  summary.cost = token_cost(config, tensors);
   summary.context = context > 0 ? context : config.context;
   summary.kv = kv.text();
   // Whole blocks of every codec, beyond the positions that one keeps exactly.

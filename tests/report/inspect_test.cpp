@@ -48,18 +48,20 @@ ModelSummary example() {
 TEST(Inspect, Text) {
   // keys and values: 2 * 4 bytes * 2 layers * 2 heads * 16; to run: 12800 + 2 * 4608 + 256 + 512 * 512
   EXPECT_EQ(inspect_text(example()),
-            "model            tiny.gguf (gguf, 23.5 kB)\n"
-            "family           llama\n"
-            "parameters       22.8 k (22,848) in 4 tensors\n"
-            "shape            2 layers, hidden 64, ffn 128, vocabulary 100\n"
-            "attention        4 heads of 16, 2 for keys and values\n"
-            "rope             16 dims, base 10000\n"
-            "choices          rms norm, silu, gated, head tied to the embedding\n"
-            "context          512\n"
-            "tokenizer        none\n"
-            "bits per weight  4.500 in linears, 7.798 in all\n"
-            "keys and values  512 B a token (f32)\n"
-            "memory to run    284 kB for a context of 512 (weights, keys and values)\n"
+            "model               tiny.gguf (gguf, 23.5 kB)\n"
+            "family              llama\n"
+            "parameters          22.8 k (22,848) in 4 tensors\n"
+            "shape               2 layers, hidden 64, ffn 128, vocabulary 100\n"
+            "attention           4 heads of 16, 2 for keys and values\n"
+            "rope                16 dims, base 10000\n"
+            "choices             rms norm, silu, gated, head tied to the embedding\n"
+            "context             512\n"
+            "tokenizer           none\n"
+            "bits per weight     4.500 in linears, 7.798 in all\n"
+            "size                linears 9.22 kB, all weights 22.3 kB: 2.052x smaller than 16 bits a parameter\n"
+            "operations a token  45.6 k to write the first, 308 k after 512 tokens\n"
+            "keys and values     512 B a token (f32)\n"
+            "memory to run       284 kB for a context of 512 (weights, keys and values)\n"
             "\n"
             "role         tensors     shape  format  parameters    bytes  bits per weight\n"
             "embed              1  100 x 64  f16          6,400  12.8 kB           16.000\n"
@@ -74,6 +76,10 @@ TEST(Inspect, Json) {
   EXPECT_EQ(json.at("kv_bytes_per_token"), 512);
   EXPECT_EQ(json.at("run_bytes"), 22'272 + 512 * 512);
   EXPECT_EQ(json.at("config").at("kv_heads"), 2);
+  EXPECT_EQ(json.at("operations").at("linears"), 2 * 16'384);
+  EXPECT_EQ(json.at("operations").at("head"), 2 * 6'400);  // the embedding is the head
+  EXPECT_EQ(json.at("operations").at("attention_per_token_before"), 4 * 2 * 4 * 16);
+  EXPECT_TRUE(json.at("pruning_rate").is_null());
   EXPECT_EQ(json.at("groups").at(1).dump(),
             R"({"bytes":9216,"cols":64,"format":"q4_0","parameters":16384,"part":"weight","role":"ffn_up","rows":128,)"
             R"("tensors":2})");
