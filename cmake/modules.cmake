@@ -67,7 +67,8 @@ set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPEN
 target_sources(pith_serve PRIVATE ${CMAKE_BINARY_DIR}/page.cpp)
 
 pith_module(report compress eval)
-pith_module(cli report serve)
+pith_module(study report serve)
+pith_module(cli study)
 
 target_link_libraries(pith_core PUBLIC fmt::fmt Threads::Threads)
 target_link_libraries(pith_io PUBLIC nlohmann_json::nlohmann_json PRIVATE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO

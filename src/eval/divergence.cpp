@@ -45,6 +45,7 @@ Divergence divergence_of(Rows& rows, std::span<const dim> sizes) {
   std::vector<double> ratio(rows.nll.size());
   for (std::size_t i = 0; i < ratio.size(); ++i) ratio[i] = rows.nll[i] - rows.base_nll[i];
   result.log_ppl_ratio = cluster_mean(ratio, sizes);
+  result.kl_by_window = window_sums(rows.kl, sizes);
   std::sort(rows.kl.begin(), rows.kl.end());
   result.kl_median = quantile_of_sorted(rows.kl, 0.5);
   result.kl_p90 = quantile_of_sorted(rows.kl, 0.9);

@@ -25,6 +25,17 @@ struct EvalOptions {
   bool fast = false;                        // the model's products as FastNetwork makes them; a base's never are
 };
 
+// Sums over the scored tokens of one window: what paired tests resample.
+struct WindowScore {
+  dim tokens = 0;
+  double nll = 0;  // nats
+};
+// Over the scored tokens whose place in their window is in [from, from + span), all windows together.
+struct PositionScore {
+  dim from = 0, span = 0, tokens = 0;
+  double nll = 0;  // nats per token
+};
+
 struct EvalResult {
   std::string protocol;
   std::string text_hash;  // sha256 of the text as given
@@ -41,6 +52,8 @@ struct EvalResult {
   Interval bits_per_byte;
   double seconds = 0;
   double tokens_per_second = 0;  // tokens run through the model
+  std::vector<WindowScore> by_window;
+  std::vector<PositionScore> by_position;  // at most 32 stretches of one length
 };
 
 // Against a base model with the same vocabulary, in fp32 on the full distribution, side by side.
@@ -50,6 +63,7 @@ struct Divergence {
   Interval top1_agreement;  // share of positions with the same most likely token
   Interval rms_delta_p;     // root mean square of the change in the probability of the correct token
   Interval log_ppl_ratio;   // ln(ppl / ppl of the base), paired
+  std::vector<double> kl_by_window;  // sums over the scored tokens of each
   EvalResult base;
 };
 

@@ -1,5 +1,6 @@
 #include "eval/scored_run.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -19,6 +20,39 @@ void throw_not_finite(const WindowSet& set, dim row, std::string_view whose) {
                     place.window, place.position);
 }
 
+static void add_parts(EvalResult& result, const WindowSet& set, std::span<const double> nll) {
+  constexpr dim kMost = 32;
+  const dim span = std::max<dim>(1, (set.context + kMost - 1) / kMost);
+  std::vector<PositionScore> stretches(static_cast<std::size_t>((set.context + span - 1) / span));
+  std::size_t at = 0;
+  for (const Window& window : set.windows) {
+    WindowScore sum{.tokens = window.scored()};
+    for (dim i = 0; i < sum.tokens; ++i, ++at) {
+      sum.nll += nll[at];
+      PositionScore& stretch = stretches[std::size_t((window.first_scored + i) / span)];
+      ++stretch.tokens;
+      stretch.nll += nll[at];
+    }
+    result.by_window.push_back(sum);
+  }
+  for (std::size_t i = 0; i < stretches.size(); ++i) {
+    PositionScore& s = stretches[i];
+    if (s.tokens == 0) continue;
+    result.by_position.push_back({dim(i) * span, span, s.tokens, s.nll / double(s.tokens)});
+  }
+}
+
+std::vector<double> window_sums(std::span<const double> values, std::span<const dim> sizes) {
+  std::vector<double> sums;
+  std::size_t at = 0;
+  for (const dim size : sizes) {
+    double sum = 0;
+    for (dim i = 0; i < size; ++i) sum += values[at++];
+    sums.push_back(sum);
+  }
+  return sums;
+}
+
 EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
                      const RunTotals& totals) {
   EvalResult result;
@@ -35,6 +69,7 @@ EvalResult result_of(const Protocol& protocol, std::string_view text, const Wind
   result.perplexity = exp_of(result.nll);
   if (set.bytes_scored > 0)
     result.bits_per_byte = scaled(result.nll, double(set.tokens_scored) / double(set.bytes_scored) / std::log(2.0));
+  add_parts(result, set, nll);
   result.seconds = totals.seconds;
   if (totals.seconds > 0) result.tokens_per_second = double(totals.tokens) / totals.seconds;
   return result;

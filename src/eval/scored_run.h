@@ -21,6 +21,8 @@ struct RunTotals {
 EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
                      const RunTotals& totals);
 
+std::vector<double> window_sums(std::span<const double> values, std::span<const dim> sizes);
+
 // What the result says of how keys, values and inputs were rounded.
 void note_codecs(EvalResult& result, const Model& model, const std::optional<KvSpec>& kv,
                  const std::optional<ActSpec>& activations);

@@ -117,7 +117,24 @@ class Bench {
   Rng rng_{1};
 };
 
+double peak_of(const MachinePeaks& p, const ModelSpeed& m) {
+  if (m.integer && p.int8 > 0) return p.int8;
+  return p.bf16 > 0 ? p.bf16 : p.f32;
+}
+
+double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
+
 }  // namespace
+
+double prefill_mfu(const MachinePeaks& p, const ModelSpeed& m, const SpeedCase& c) {
+  return share(c.prefill_ops * c.prefill, peak_of(p, m));
+}
+double decode_mfu(const MachinePeaks& p, const ModelSpeed& m, const SpeedCase& c) {
+  return share(c.decode_ops * c.decode, peak_of(p, m));
+}
+double decode_mbu(const MachinePeaks& p, const SpeedCase& c) {
+  return share(c.decode_bytes * c.decode / double(c.batch), p.read);
+}
 
 Times times_of(std::vector<double> seconds) {
   PITH_CHECK(!seconds.empty());

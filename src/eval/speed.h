@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/progress.h"
+#include "eval/machine_peaks.h"
 #include "model/fast_network.h"
 
 namespace pith {
@@ -50,6 +51,12 @@ struct ModelSpeed {
   std::string kv, activations;
   std::vector<SpeedCase> cases;
 };
+
+// Shares of what the machine could do (docs/metrics.md); 0 where the peak is not known. Operations: of the fastest
+// products that the model's matrices can use.
+double prefill_mfu(const MachinePeaks& peaks, const ModelSpeed& model, const SpeedCase& at);
+double decode_mfu(const MachinePeaks& peaks, const ModelSpeed& model, const SpeedCase& at);
+double decode_mbu(const MachinePeaks& peaks, const SpeedCase& at);
 
 ModelSpeed measure_speed(const std::string& path, const SpeedOptions& options, Progress& progress);
 

@@ -17,20 +17,7 @@ const MachinePeaks& peaks_of(const Benchmark& b, int threads) {
   return *std::find_if(b.peaks.begin(), b.peaks.end(), [&](const MachinePeaks& p) { return p.threads == threads; });
 }
 
-// The fastest products that the model's matrices can use.
-double peak_of(const MachinePeaks& p, const ModelSpeed& m) {
-  if (m.integer && p.int8 > 0) return p.int8;
-  return p.bf16 > 0 ? p.bf16 : p.f32;
-}
-
 double share(double part, double whole) { return whole > 0 ? part / whole : 0; }
-double mfu(const MachinePeaks& p, const ModelSpeed& m, double ops, double rate) {
-  return share(ops * rate, peak_of(p, m));
-}
-double mbu(const MachinePeaks& p, const SpeedCase& c) {
-  return share(c.decode_bytes * c.decode / double(c.batch), p.read);
-}
-
 std::string percent(double value) { return value > 0 ? fmt::format("{:.0f} %", 100 * value) : "-"; }
 std::string rate(double value) { return value > 0 ? fmt::format("{:.1f}", value) : "-"; }
 std::string milliseconds(double s) { return s > 0 ? fmt::format("{:.2f}", 1000 * s) : "-"; }
@@ -65,8 +52,8 @@ Table case_table(const Benchmark& b) {
       const SpeedCase &c = m.cases[i], &base = b.models[0].cases[i];
       const MachinePeaks& p = peaks_of(b, c.threads);
       t.rows.push_back({name_of(m), fmt::to_string(c.threads), fmt::to_string(c.depth), fmt::to_string(c.batch),
-                        rate(c.prefill), percent(mfu(p, m, c.prefill_ops, c.prefill)), rate(c.decode),
-                        percent(mbu(p, c)), milliseconds(c.first_token.median), milliseconds(c.per_token.median),
+                        rate(c.prefill), percent(prefill_mfu(p, m, c)), rate(c.decode), percent(decode_mbu(p, c)),
+                        milliseconds(c.first_token.median), milliseconds(c.per_token.median),
                         milliseconds(c.per_token.p95),
                         c.joules_per_token > 0 ? fmt::format("{:.2f}", c.joules_per_token) : "-",
                         ratio(c.prefill, base.prefill), ratio(c.decode, base.decode)});
@@ -83,15 +70,15 @@ Json json_of(const Benchmark& b, const ModelSpeed& m, const SpeedCase& c, const 
     out["prefill"] = {{"tokens_per_second", c.prefill},
                       {"first_token", json_of(c.first_token)},
                       {"operations_per_token", c.prefill_ops},
-                      {"mfu", mfu(p, m, c.prefill_ops, c.prefill)},
+                      {"mfu", prefill_mfu(p, m, c)},
                       {"speedup", share(c.prefill, base.prefill)}};
   if (c.decode > 0)
     out["decode"] = {{"tokens_per_second", c.decode},
                      {"per_step", json_of(c.per_token)},
                      {"operations_per_token", c.decode_ops},
                      {"bytes_per_step", c.decode_bytes},
-                     {"mfu", mfu(p, m, c.decode_ops, c.decode)},
-                     {"mbu", mbu(p, c)},
+                     {"mfu", decode_mfu(p, m, c)},
+                     {"mbu", decode_mbu(p, c)},
                      {"speedup", share(c.decode, base.decode)}};
   if (c.joules_per_token > 0) out["decode"]["joules_per_token"] = c.joules_per_token;
   return out;

@@ -41,6 +41,31 @@ std::string escaped(const std::string& cell) {
   return out;
 }
 
+std::string csv_cell(const std::string& cell) {
+  if (cell.find_first_of(",\"\n\r") == std::string::npos) return cell;
+  std::string out = "\"";
+  for (const char c : cell) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + '"';
+}
+
+std::string latex_cell(const std::string& cell) {
+  std::string out;
+  for (const char c : cell) {
+    if (c == '\\') {
+      out += "\\textbackslash{}";
+    } else if (c == '~' || c == '^') {
+      out += std::string("\\") + c + "{}";
+    } else if (std::string_view("&%$#_{}").find(c) != std::string_view::npos) {
+      out += std::string("\\") + c;
+    } else {
+      out += c == '\n' ? ' ' : c;
+    }
+  }
+  for (const auto& [sign, name] : {std::pair("±", "$\\pm$"), std::pair("Δ", "$\\Delta$")})
+    for (std::size_t at = 0; (at = out.find(sign, at)) != std::string::npos;) out.replace(at, 2, name);
+  return out;
+}
+
 }  // namespace
 
 std::string text_table(const Table& table) {
@@ -74,6 +99,33 @@ std::string markdown_table(const Table& table) {
   out += '\n';
   for (const auto& row : table.rows) add_line(row);
   return out;
+}
+
+std::string csv_table(const Table& table) {
+  std::string out;
+  const auto add_line = [&](const std::vector<std::string>& cells) {
+    PITH_CHECK(cells.size() == table.columns.size());
+    for (std::size_t i = 0; i < cells.size(); ++i) out += (i > 0 ? "," : "") + csv_cell(cells[i]);
+    out += '\n';
+  };
+  add_line(titles_of(table));
+  for (const auto& row : table.rows) add_line(row);
+  return out;
+}
+
+std::string latex_table(const Table& table) {
+  std::string out = "\\begin{tabular}{";
+  for (const Column& column : table.columns) out += column.right ? 'r' : 'l';
+  out += "}\n\\toprule\n";
+  const auto add_line = [&](const std::vector<std::string>& cells) {
+    PITH_CHECK(cells.size() == table.columns.size());
+    for (std::size_t i = 0; i < cells.size(); ++i) out += (i > 0 ? " & " : "") + latex_cell(cells[i]);
+    out += " \\\\\n";
+  };
+  add_line(titles_of(table));
+  out += "\\midrule\n";
+  for (const auto& row : table.rows) add_line(row);
+  return out + "\\bottomrule\n\\end{tabular}\n";
 }
 
 std::string text_facts(const Facts& facts) {

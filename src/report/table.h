@@ -18,6 +18,8 @@ struct Table {
 // Columns two spaces apart, no space at line ends; widths count characters of UTF-8, not bytes.
 std::string text_table(const Table& table);
 std::string markdown_table(const Table& table);
+std::string csv_table(const Table& table);    // RFC 4180: quoted where it must be, lines end in \n
+std::string latex_table(const Table& table);  // a tabular with the rules of booktabs; special characters escaped
 
 // "name   value" lines with the values in one column.
 using Facts = std::vector<std::pair<std::string, std::string>>;

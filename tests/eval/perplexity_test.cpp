@@ -48,6 +48,32 @@ TEST(Perplexity, HuggingFaceFolderAndGgufAgree) {
   EXPECT_EQ(got.divergence.top1_agreement.mean, 1.0);
 }
 
+TEST(Perplexity, WindowsAndPositionsSumToTheWhole) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(half, kStoriesF16);
+  PITH_NEED_DATA(text, kText);
+  const Comparison got = compare(Model::open(half), Model::open(path), test::read_file(text), stories(3));
+  const EvalResult& r = got.model;
+  ASSERT_EQ(r.by_window.size(), 3u);
+  double windows = 0, positions = 0, kl = 0;
+  for (const WindowScore& w : r.by_window) {
+    EXPECT_EQ(w.tokens, 255);
+    windows += w.nll;
+  }
+  dim tokens = 0;
+  for (const PositionScore& p : r.by_position) {
+    positions += p.nll * double(p.tokens);
+    tokens += p.tokens;
+  }
+  EXPECT_EQ(r.by_position.size(), 32u);
+  EXPECT_EQ(r.by_position[0].tokens, 3 * 7);  // the first of 8 places is only read
+  EXPECT_EQ(tokens, r.tokens_scored);
+  for (const double sum : got.divergence.kl_by_window) kl += sum;
+  EXPECT_NEAR(windows / double(tokens), r.nll.mean, 1e-12);
+  EXPECT_NEAR(positions / double(tokens), r.nll.mean, 1e-12);
+  EXPECT_NEAR(kl / double(tokens), got.divergence.kl.mean, 1e-12);
+}
+
 TEST(Perplexity, SameNumbersForAnyNumberOfThreads) {
   PITH_NEED_DATA(path, kStories);
   PITH_NEED_DATA(text, kText);
