@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/eval_tasks.h"
 #include "core/error.h"
 #include "eval/perplexity.h"
 #include "io/files.h"
@@ -19,6 +20,7 @@ struct EvalArguments {
   std::string against, text, protocol = "llamacpp-512", kv, activations;
   dim windows = 0;
   bool fast = false, json = false;
+  TaskArguments tasks;
 };
 
 // One evaluated model: alone, or with its divergence from the base.
@@ -105,7 +107,7 @@ std::string as_table(const EvalArguments& a, const Rows& rows) {
 void set_up(CLI::App& app) {
   auto a = std::make_shared<EvalArguments>();
   app.add_option("models", a->models, "Hugging Face folders or .gguf files")->required();
-  app.add_option("--text", a->text, "the text to predict, UTF-8")->required();
+  app.add_option("--text", a->text, "the text to predict, UTF-8");
   app.add_option("--against", a->against, "the original: also report the divergence from it");
   std::string protocols;
   for (const Protocol& p : all_protocols()) protocols += fmt::format("\n{:>14}  {}", p.name, p.summary);
@@ -117,11 +119,21 @@ void set_up(CLI::App& app) {
       "products as `pith generate` makes them: inputs of quantized matrices rounded to 8 bits, one scale for 32");
   app.add_option("--windows", a->windows, "only the first N windows (0: all)")->check(CLI::NonNegativeNumber);
   app.add_flag("--json", a->json, "machine-readable output");
+  add_task_options(app, a->tasks);
   add_threads(app);
   app.callback([a] {
+    if (a->text.empty() == a->tasks.tasks.empty())
+      throw CLI::ValidationError("pith eval", "expected either --text or --tasks");
     protocol_or_throw(a->protocol);
     if (!a->kv.empty()) KvSpec{a->kv};  // before any work
     if (!a->activations.empty()) ActSpec{a->activations};
+    if (!a->tasks.tasks.empty()) {
+      TaskOptions& options = a->tasks.options;
+      options.fast = a->fast;
+      if (!a->kv.empty()) options.kv = KvSpec(a->kv);
+      if (!a->activations.empty()) options.activations = ActSpec(a->activations);
+      return run_and_print_tasks(a->models, a->against, a->tasks, a->json);
+    }
     const Rows rows = run(*a);
     terminal_progress().end();
     if (a->json) return print(as_json(*a, rows));
@@ -135,11 +147,12 @@ void set_up(CLI::App& app) {
 }  // namespace
 
 extern const Command eval_command;
-const Command eval_command = {"eval", "measure perplexity, and the divergence from the original",
+const Command eval_command = {"eval", "measure perplexity, tasks, and the divergence from the original",
                               "  pith eval model.gguf --text wikitext2.test.raw --protocol gptq-2048\n"
                               "  pith eval small.gguf --against original/ --text text.txt\n"
                               "  pith eval original/ --against original/ --text text.txt --kv kivi:bits=2\n"
                               "  pith eval w8/ --against original/ --text text.txt --activations int8\n"
+                              "  pith eval small.gguf --tasks piqa,arc_easy,my.jsonl --limit 200 --against original/\n"
                               "  pith eval q4.gguf q5.gguf q8.gguf --against original/ --text text.txt --json",
                               set_up};
 

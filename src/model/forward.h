@@ -25,6 +25,8 @@ class KvCache {
   // is from then on what its codes say.
   void truncate(dim sequence, dim length);
   void clear();
+  // `to` becomes what `from` is.
+  void copy(dim from, dim to);
   // Keys and values up to there were written through keys() and values(); f32 only.
   void grow(dim sequence, dim length);
   float* keys(dim layer, dim sequence);  // (kv_heads, capacity, head_dim); f32 only

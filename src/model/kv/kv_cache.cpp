@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "core/error.h"
+#include "core/parallel.h"
 #include "model/forward.h"
 
 namespace pith {
@@ -59,6 +61,23 @@ void KvCache::truncate(dim sequence, dim length) {
       value_layout_.forget(value_area(l, sequence), now, length);
     }
   now = length;
+}
+
+void KvCache::copy(dim from, dim to) {
+  if (from == to) return;
+  const dim heads = 2 * kv_heads_, row_bytes = head_dim_ * dim(sizeof(float));
+  const dim part_bytes = data_.size_bytes() / (layers_ * sequences());
+  const dim kept = length(from) * row_bytes;
+  parallel_for(layers_, [&](dim l) {
+    const std::byte* source = part(l, from);
+    std::byte* target = part(l, to);
+    if (encoded())
+      std::memcpy(target, source, std::size_t(part_bytes));
+    else
+      for (dim h = 0; h < heads; ++h)
+        std::memcpy(target + h * capacity_ * row_bytes, source + h * capacity_ * row_bytes, std::size_t(kept));
+  });
+  length_[std::size_t(to)] = length(from);
 }
 
 void KvCache::grow(dim sequence, dim length) {

@@ -1,0 +1,80 @@
+#include "cli/eval_tasks.h"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/output_files.h"
+#include "core/error.h"
+#include "eval/tasks/task.h"
+#include "report/tasks.h"
+
+namespace pith::cli {
+
+namespace {
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> names;
+  std::string name;
+  for (const char c : list + ",") {
+    if (c != ',') {
+      name += c;
+    } else if (!name.empty()) {
+      names.push_back(std::exchange(name, ""));
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+void add_task_options(CLI::App& app, TaskArguments& a) {
+  std::string names;
+  for (const Task* task : all_tasks()) names += (names.empty() ? "" : ", ") + task->name;
+  app.add_option("--tasks", a.tasks, "tasks and .jsonl files, separated by commas: " + names)->group("Tasks");
+  app.add_option("--task-data", a.options.data, "the folder with the tasks' files (else $PITH_DATA/tasks)")
+      ->check(CLI::ExistingDirectory)
+      ->group("Tasks");
+  app.add_option("--limit", a.options.limit, "only the first N items of a task, or of each of its groups (0: all)")
+      ->check(CLI::NonNegativeNumber)
+      ->group("Tasks");
+  app.add_option("--shots", a.options.shots, "solved examples before each item (else as the task says)")
+      ->check(CLI::NonNegativeNumber)
+      ->group("Tasks");
+  app.add_option("--seed", a.options.seed, "of the choice of examples, and of tasks that are generated")
+      ->capture_default_str()
+      ->group("Tasks");
+  app.add_option("--log-samples", a.log_samples, "write every item with prompt, log-likelihoods and answer as jsonl")
+      ->group("Tasks");
+}
+
+void run_and_print_tasks(const std::vector<std::string>& models, const std::string& against, TaskArguments a,
+                         bool json) {
+  const std::vector<std::string> names = split(a.tasks);
+  a.options.keep_text = !a.log_samples.empty();
+  if (models.size() > 1 && a.options.keep_text)
+    throw input_error("--log-samples", "expected one model, got {}", models.size());
+  std::vector<TaskResult> base;
+  if (!against.empty()) {
+    TaskOptions plain = a.options;  // a base runs as it is
+    plain.kv = KvSpec();
+    plain.activations.reset();
+    plain.fast = plain.keep_text = false;
+    base = run_tasks(Model::open(against), names, plain, terminal_progress());
+  }
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const std::string& path : models) {
+    report::TaskReport r{path, against, a.options, {}, base, {}};
+    r.results = run_tasks(Model::open(path), names, a.options, terminal_progress());
+    for (std::size_t t = 0; t < base.size(); ++t) r.flips.push_back(compare_answers(r.results[t], base[t]));
+    terminal_progress().end();
+    if (!a.log_samples.empty()) write_whole(a.log_samples, report::samples_jsonl(r.results));
+    if (json)
+      all.push_back(nlohmann::ordered_json::parse(report::tasks_json(r)));
+    else
+      print((models.size() > 1 ? path + "\n" : "") + report::tasks_text(r));
+  }
+  if (json) print((models.size() > 1 ? all : all[0]).dump(2) + "\n");
+}
+
+}  // namespace pith::cli

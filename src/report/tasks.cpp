@@ -1,0 +1,155 @@
+#include "report/tasks.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "report/table.h"
+
+namespace pith::report {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Scores between 0 and 1 as percent; perplexity as it is.
+std::string figure(const TaskMetric& m) {
+  const double half = 1.96 * m.standard_error;
+  if (m.name == "perplexity") return fmt::format("{:.3f} ± {:.3f}", m.value, half);
+  return fmt::format("{:.2f} ± {:.2f} %", 100 * m.value, 100 * half);
+}
+
+std::string label(const TaskMetric& m) { return m.filter == "none" ? m.name : m.name + ", " + m.filter; }
+
+ordered_json figures(const std::string& alias, const std::vector<TaskMetric>& metrics, dim items) {
+  ordered_json out = {{"alias", alias}};
+  for (const TaskMetric& m : metrics) {
+    out[m.name + "," + m.filter] = m.value;
+    out[m.name + "_stderr," + m.filter] = m.standard_error;
+  }
+  out["sample_len"] = items;
+  return out;
+}
+
+ordered_json all_figures(std::span<const TaskResult> results) {
+  ordered_json out = ordered_json::object();
+  for (const TaskResult& r : results) {
+    out[r.name] = figures(r.name, r.metrics, dim(r.items.size()));
+    for (const TaskGroup& g : r.groups) out[r.name + "_" + g.name] = figures(g.name, g.metrics, g.items);
+  }
+  return out;
+}
+
+ordered_json config_of(const TaskReport& report) {
+  const TaskOptions& o = report.options;
+  ordered_json config = {{"model", "pith"}, {"model_args", "pretrained=" + report.model}};
+  config["limit"] = o.limit > 0 ? ordered_json(o.limit) : ordered_json(nullptr);
+  config["fewshot_seed"] = o.seed;
+  config["kv"] = o.kv ? o.kv->text() : "as the model says";
+  config["activations"] = o.activations ? o.activations->text() : "as the model says";
+  config["fast"] = o.fast;
+  return config;
+}
+
+std::string json_line(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string tasks_text(const TaskReport& report) {
+  const bool paired = !report.against.empty();
+  Table table;
+  table.columns = {{"task", false}, {"items", true}, {"shots", true}, {"figure", false}, {"value", true}};
+  if (paired)
+    for (const char* title : {"base", "changed", "lost", "gained", "p"}) table.columns.push_back({title, true});
+  for (std::size_t t = 0; t < report.results.size(); ++t) {
+    const TaskResult& r = report.results[t];
+    for (std::size_t m = 0; m < r.metrics.size(); ++m) {
+      std::vector<std::string> cells = {m ? "" : r.name, m ? "" : std::to_string(r.items.size()),
+                                        m ? "" : std::to_string(r.shots), label(r.metrics[m]), figure(r.metrics[m])};
+      if (paired) cells.push_back(figure(report.base_results[t].metrics[m]));
+      if (paired && m == 0) {
+        const TaskFlips& f = report.flips[t];
+        for (const dim count : {f.changed, f.lost, f.gained}) cells.push_back(std::to_string(count));
+        cells.push_back(fmt::format("{:.3g}", f.p_value));
+      }
+      cells.resize(table.columns.size());
+      table.rows.push_back(std::move(cells));
+    }
+    for (const TaskGroup& g : r.groups) {
+      std::vector<std::string> cells = {"  " + g.name, std::to_string(g.items), "", label(g.metrics[0]),
+                                        figure(g.metrics[0])};
+      cells.resize(table.columns.size());
+      table.rows.push_back(std::move(cells));
+    }
+  }
+  std::string out = text_table(table);
+  out += "\n± half a 95 % interval over items";
+  if (paired) out += "; lost, gained: right before, or now; p: McNemar's exact test";
+  for (const TaskResult& r : report.results) {
+    out += fmt::format("\n{}: prompts of {}; {:.1f} s, {:.2f} items/s", r.name, r.form, r.seconds,
+                       r.seconds > 0 ? double(r.items.size()) / r.seconds : 0);
+    if (r.truncated > 0) out += fmt::format("; {} contexts lost their beginning to the model's limit", r.truncated);
+  }
+  return out + "\n";
+}
+
+std::string tasks_json(const TaskReport& report) {
+  ordered_json out;
+  out["results"] = all_figures(report.results);
+  out["group_subtasks"] = ordered_json::object();
+  for (const char* key : {"configs", "versions", "n-shot", "higher_is_better", "n-samples"})
+    out[key] = ordered_json::object();
+  for (const TaskResult& r : report.results) {
+    out["group_subtasks"][r.name] = ordered_json::array();
+    for (const TaskGroup& g : r.groups) out["group_subtasks"][r.name].push_back(r.name + "_" + g.name);
+    ordered_json metrics = ordered_json::array();
+    for (const TaskMetric& m : r.metrics) {
+      metrics.push_back({{"metric", m.name}, {"filter", m.filter}, {"higher_is_better", m.higher_is_better}});
+      out["higher_is_better"][r.name][m.name] = m.higher_is_better;
+    }
+    out["configs"][r.name] = {
+        {"task", r.name},         {"description", r.summary}, {"output_type", r.output_type}, {"metric_list", metrics},
+        {"num_fewshot", r.shots}, {"prompt_form", r.form},    {"data_sha256", r.data_hash}};
+    out["versions"][r.name] = r.version;
+    out["n-shot"][r.name] = r.shots;
+    out["n-samples"][r.name] = {{"original", r.items_in_data}, {"effective", r.items.size()}};
+  }
+  out["config"] = config_of(report);
+  double seconds = 0;
+  for (const TaskResult& r : report.results) seconds += r.seconds;
+  out["total_evaluation_time_seconds"] = seconds;
+  if (!report.against.empty()) {
+    out["against"] = report.against;
+    out["base_results"] = all_figures(report.base_results);
+    for (const TaskFlips& f : report.flips)
+      out["flips"][f.task] = {
+          {"items", f.items}, {"changed", f.changed}, {"lost", f.lost}, {"gained", f.gained}, {"mcnemar_p", f.p_value}};
+  }
+  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string samples_jsonl(std::span<const TaskResult> results) {
+  std::string out;
+  for (const TaskResult& r : results)
+    for (const ItemResult& item : r.items) {
+      ordered_json line = {{"task", r.name},      {"doc_id", item.index},  {"id", item.id},
+                           {"group", item.group}, {"doc_hash", item.hash}, {"target", item.target},
+                           {"gold", item.gold},   {"answer", item.answer}, {"correct", item.correct}};
+      const std::size_t pairs = std::max<std::size_t>({item.prompts.size(), item.choices.size(), 1});
+      for (std::size_t i = 0; i < pairs; ++i) {
+        ordered_json& arguments = line["arguments"]["gen_args_" + std::to_string(i)];
+        arguments["arg_0"] = item.prompts.empty() ? item.prompt : item.prompts[i];
+        if (!item.choices.empty()) arguments["arg_1"] = item.choices.size() > 1 ? item.choices[i] : item.choices[0];
+      }
+      line["resps"] = ordered_json::array();
+      for (const ChoiceScore& s : item.scores) line["resps"].push_back({s.logprob, s.greedy});
+      if (r.output_type == "generate_until") line["resps"].push_back(item.text);
+      for (std::size_t m = 0; m < r.metrics.size(); ++m)
+        line["metrics"][r.metrics[m].name + "," + r.metrics[m].filter] = item.values[m];
+      out += json_line(line) + "\n";
+    }
+  return out;
+}
+
+}  // namespace pith::report
