@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "cli/eval_tasks.h"
+#include "cli/eval/tasks.h"
 #include "core/error.h"
 #include "eval/perplexity.h"
 #include "io/files.h"

@@ -60,9 +60,9 @@ struct EvalResult {
 struct Divergence {
   Interval kl;  // KL(base || model), nats per token
   double kl_median = 0, kl_p90 = 0, kl_p99 = 0, kl_max = 0;
-  Interval top1_agreement;  // share of positions with the same most likely token
-  Interval rms_delta_p;     // root mean square of the change in the probability of the correct token
-  Interval log_ppl_ratio;   // ln(ppl / ppl of the base), paired
+  Interval top1_agreement;           // share of positions with the same most likely token
+  Interval rms_delta_p;              // root mean square of the change in the probability of the correct token
+  Interval log_ppl_ratio;            // ln(ppl / ppl of the base), paired
   std::vector<double> kl_by_window;  // sums over the scored tokens of each
   EvalResult base;
 };

@@ -1,4 +1,4 @@
-#include "cli/eval_tasks.h"
+#include "cli/eval/tasks.h"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
