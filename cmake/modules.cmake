@@ -67,6 +67,14 @@ set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPEN
 target_sources(pith_serve PRIVATE ${CMAKE_BINARY_DIR}/page.cpp)
 
 pith_module(report compress eval)
+
+# And the style of reports.
+set(STYLE_FILE ${CMAKE_SOURCE_DIR}/src/report/page/style.css)
+file(READ ${STYLE_FILE} STYLE)
+configure_file(${CMAKE_SOURCE_DIR}/src/report/page/style.cpp.in ${CMAKE_BINARY_DIR}/style.cpp @ONLY)
+set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${STYLE_FILE})
+target_sources(pith_report PRIVATE ${CMAKE_BINARY_DIR}/style.cpp)
+
 pith_module(study report serve)
 pith_module(cli study)
 

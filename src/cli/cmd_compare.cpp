@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/output_files.h"
 #include "core/error.h"
+#include "report/study/pages.h"
 #include "report/study/tables.h"
 #include "study/measure.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 struct CompareArguments {
   std::vector<std::string> models;
-  std::string base, kv, activations, protocol = "llamacpp-512", form = "text", title;
+  std::string base, kv, activations, protocol = "llamacpp-512", form = "text", title, html;
   MeasureOptions measure;
   SpeedOptions speed;
   bool no_speed = false, no_layers = false, json = false;
@@ -86,11 +87,13 @@ void set_up(CLI::App& app) {
   add_measure_options(app, *a);
   app.add_option("--title", a->title, "of the report");
   app.add_option("-f,--format", a->form, "text, csv, latex or markdown")->capture_default_str();
+  app.add_option("--html", a->html, "also write a page with charts, one file that needs nothing else");
   app.add_flag("--json", a->json, "machine-readable output, with windows and tests");
   add_threads(app);
   app.callback([a] {
     const report::TextForm form = report::text_form_or_throw(a->form);  // before any work
     const report::Study study = measured(*a);
+    if (!a->html.empty()) write_whole(a->html, report::study_page(std::span(&study, 1), false));
     print(a->json ? report::study_json(study) : report::study_report(study, form));
   });
 }
@@ -102,6 +105,7 @@ const Command compare_command = {
     "compare", "several models side by side under one protocol: quality, size, speed, and whether they differ",
     "  pith compare q4.gguf q5.gguf q8.gguf --base original/ --text wikitext2.test.raw --windows 16\n"
     "  pith compare a.gguf b.gguf --text text.txt --no-speed --json\n"
+    "  pith compare q4.gguf q8.gguf --base original/ --text text.txt --html report.html --prompt 'Once upon a time'\n"
     "  pith compare q4.gguf q5.gguf --base original/ --text text.txt --format latex > table.tex",
     set_up};
 
