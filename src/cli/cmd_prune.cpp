@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
 #include "cli/command.h"
@@ -15,14 +14,6 @@ struct PruneOptions {
   CompressOptions all;
   std::string sparsity, pattern, scope, ratio;
 };
-
-double percent_of(const std::string& text) {
-  double value = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (fault != std::errc() || end != text.data() + text.size() || !(value >= 0 && value < 100))
-    throw input_error("ratio", "expected a percentage from 0 to below 100, got '{}'", text);
-  return value;
-}
 
 bool has_family(const std::string& chain, std::string_view ending) {
   for (const Step& step : steps_of(chain, {}))

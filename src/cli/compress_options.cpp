@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 
 #include "cli/command.h"
 #include "cli/output_files.h"
@@ -71,6 +72,15 @@ void add_method_options(CLI::App& app, CompressOptions& o) {
   app.add_flag("--true-sequential", o.true_sequential,
                "within a block, too, calibrate each matrix on the outputs of the compressed ones before it");
   app.add_flag("--no-fallback", o.no_fallback, "fail where a format does not fit a shape");
+}
+
+double percent_of(const std::string& text) {
+  double value = 0;
+  const std::size_t size = text.size() - (text.ends_with('%') ? 1 : 0);
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + size, value);
+  if (fault != std::errc() || end != text.data() + size || !(value >= 0 && value < 100))
+    throw input_error("ratio", "expected a percentage from 0 to below 100, got '{}'", text);
+  return value;
 }
 
 static const ModelTensor& first_linear(const Model& model) {
@@ -158,6 +168,9 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   if (!o.method.empty() || recipe.steps.empty()) recipe.steps = steps_of(o.method.empty() ? "rtn" : o.method, {});
   give_options(recipe.steps, o.set);
   take_formats(o, recipe);
+  // What another model is made of is f32 on the way; it is stored as the source is.
+  if (!recipe.format && !recipe.max_bytes && reshapes(recipe) && first_linear(model).weight.format->block == 1)
+    recipe.format = first_linear(model).weight.format;
   if (o.no_fallback) recipe.allow_fallback = false;
   if (o.allow_requantize) recipe.allow_requantize = true;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};

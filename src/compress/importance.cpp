@@ -23,7 +23,7 @@ Importance Importance::load(const std::filesystem::path& file, const Model& mode
   out.of_tensor_.resize(tensors.size());
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const ModelTensor& t = tensors[i];
-    if (t.vector || t.part != Part::weight) continue;
+    if (t.vector || t.part != Part::weight || model.inner_of(t)) continue;  // no factor is what was measured
     const auto entry = read.mean_squares.find(importance_name(model, t));
     if (entry == read.mean_squares.end()) continue;
     const std::vector<float>& values = entry->second;

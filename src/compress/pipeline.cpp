@@ -135,7 +135,7 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
                  const RunLimits& limits, Progress& progress) {
   const auto start = std::chrono::steady_clock::now();
   progress.begin("prepare", 1);
-  const std::optional<Model> reshaped = reshaped_model(source, recipe, progress);
+  const std::optional<Model> reshaped = reshaped_model(source, recipe, container, progress);
   const Model& model = reshaped ? *reshaped : source;
   Prepared prepared = prepare(model, recipe, container, target, progress);
   check_room(model, prepared, target, limits);

@@ -23,7 +23,7 @@ struct Faults {
   }
 };
 
-bool is_matrix(const ModelTensor& t) { return t.part == Part::weight && !t.vector; }
+bool is_matrix(const ModelTensor& t) { return t.part != Part::bias && !t.vector; }
 
 bool holds(Container container, const Format& f, const ModelTensor& t) { return misfit(container, f, t).empty(); }
 

@@ -94,7 +94,7 @@ double calibration_seconds(const Model& model, const Prepared& p, const Recipe& 
   const CalibrationChoice& choice = *p.calibration;
   double products = 0, moments = 0;
   for (const ModelTensor& t : model.tensors()) {
-    if (!is_linear(t.role) || t.vector || t.part != Part::weight) continue;
+    if (!is_linear_matrix(t)) continue;
     products += double(t.weight.rows) * double(t.weight.cols);
     if (t.role == shared_input(t.role)) moments += 0.5 * double(t.weight.cols) * double(t.weight.cols);
   }
@@ -156,6 +156,9 @@ void check_finishers(const Model& model, const Recipe& recipe, const Prepared& p
     throw input_error(name, "expected blocks to be calibrated on the compressed blocks before them, not the original");
   if (model.config().experts > 0)
     throw input_error(name, "expected a model without mixtures of experts: it needs gradients, which they have not");
+  for (const ModelTensor& t : model.tensors())
+    if (t.part == Part::inner)
+      throw Error(Blame::input, name, "expected matrices that are not factored", "use gptq, which rounds factors, too");
 }
 
 // Some matrix that is written follows from what its inputs were like.
@@ -241,7 +244,7 @@ std::vector<OutlierShape> choose_outliers(const Model& model, Prepared& p) {
   std::vector<OutlierShape> out(model.tensors().size());
   for (TensorPlan& plan : p.preflight.tensors) {
     const ModelTensor& t = model.tensors()[plan.source];
-    if (!is_linear(t.role) || t.vector || t.part != Part::weight || is_dense(*plan.to)) continue;
+    if (!is_linear_matrix(t) || is_dense(*plan.to)) continue;
     const MethodStep& step = p.rounder_of(t);
     if (!step.method->outliers) continue;
     plan.outliers = out[plan.source] = step.method->outliers(*plan.to, plan.cols, step.options);
@@ -255,7 +258,7 @@ std::vector<std::optional<SparseShape>> choose_sparse(const Model& model, const 
   std::vector<std::optional<SparseShape>> out(model.tensors().size());
   for (TensorPlan& plan : p.preflight.tensors) {
     const ModelTensor& t = model.tensors()[plan.source];
-    if (!is_linear(t.role) || t.vector || t.part != Part::weight) continue;
+    if (!is_linear_matrix(t)) continue;
     const MethodStep& step = p.rounder_of(t);
     if (step.method->kept) plan.kept = step.method->kept(plan.rows, plan.cols, step.options);
     if (!recipe.store) continue;
@@ -286,7 +289,7 @@ std::vector<std::size_t> fisher_tensors(const Model& model, Prepared& p) {
 
 const MethodStep& Prepared::rounder_of(const ModelTensor& t) const {
   // What is for all is also for embeddings and vectors, which have no other.
-  const bool linear = is_linear(t.role) && !t.vector && t.part == Part::weight;
+  const bool linear = is_linear_matrix(t);
   const auto found = std::find_if(rounders.rbegin(), rounders.rend(), [&](const MethodStep& step) {
     return (step.where.all() || step.where.has(t)) && (linear || !step.method->kept);
   });
@@ -387,7 +390,7 @@ Prepared prepare(const Model& model, const Recipe& given, Container container, c
 
 Preflight preflight(const Model& source, const Recipe& recipe, Container container, const std::filesystem::path& target,
                     Progress& progress) {
-  const std::optional<Model> reshaped = reshaped_model(source, recipe, progress);
+  const std::optional<Model> reshaped = reshaped_model(source, recipe, container, progress);
   const Model& model = reshaped ? *reshaped : source;
   return prepare(model, recipe, container, target, progress).preflight;
 }

@@ -37,9 +37,10 @@ struct Prepared {
 Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                  Progress& progress);
 
-// The model that the recipe's later steps work on, where earlier ones make another of it. Error(input) when that
+// The model that the recipe's later steps work on, where earlier ones make another of it, or where its factors must be
+// multiplied out since the container holds none. Error(input) when that
 // cannot be.
-std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, Progress& progress);
+std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, Container container, Progress& progress);
 
 // max_ram_bytes: what the run may take in all, as far as it is limited.
 CalibratorOptions calibrator_options(const Prepared& prepared, const Recipe& recipe, const RunLimits& limits,

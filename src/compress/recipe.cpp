@@ -58,7 +58,7 @@ bool knows(const Method& m, std::string_view option) {
 }  // namespace
 
 bool Selection::has(const ModelTensor& t) const {
-  if (t.part != Part::weight || t.vector) return false;
+  if (t.part == Part::bias || t.vector) return false;
   const bool role = roles.empty() ? is_linear(t.role) : std::count(roles.begin(), roles.end(), t.role) > 0;
   return role && (layers.empty() || std::count(layers.begin(), layers.end(), t.layer) > 0);
 }

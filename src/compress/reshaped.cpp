@@ -1,6 +1,7 @@
 #include "compress/policy.h"
 #include "compress/prepare.h"
 #include "core/error.h"
+#include "model/factored.h"
 
 namespace pith {
 
@@ -19,7 +20,8 @@ void check_reshaping(const Model& source, const Recipe& recipe, const Step& step
 
 }  // namespace
 
-std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, Progress& progress) {
+std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, Container container,
+                                    Progress& progress) {
   std::optional<Model> now;
   std::optional<CalibrationTokens> tokens;
   const auto draw = [&]() -> const CalibrationTokens& {
@@ -36,6 +38,11 @@ std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, P
     if (after.config().vocab != before.config().vocab) tokens.reset();  // the ids are others
     now.reset();
     now.emplace(std::move(after));
+  }
+  if (container != Container::pith && is_factored(now ? *now : source)) {
+    Model merged = merged_model(now ? *now : source);
+    now.reset();
+    now.emplace(std::move(merged));
   }
   return now;
 }

@@ -12,9 +12,13 @@ std::vector<std::optional<std::uint64_t>> choose_turns(const Model& model, const
   std::vector<std::optional<std::uint64_t>> out(model.tensors().size());
   for (const TensorPlan& plan : p.preflight.tensors) {
     const ModelTensor& t = model.tensors()[plan.source];
-    if (!is_linear(t.role) || t.vector || t.part != Part::weight || is_dense(*plan.to)) continue;
+    if (!is_linear_matrix(t) || is_dense(*plan.to)) continue;
     const MethodStep& step = p.rounder_of(t);
-    if (step.method->turn) out[plan.source] = step.method->turn(step.options);
+    if (!step.method->turn) continue;
+    if (t.part == Part::inner || model.inner_of(t))
+      throw Error(Blame::input, printable(t.name), "expected a matrix that is not factored, to turn it",
+                  "round the factors by another method");
+    out[plan.source] = step.method->turn(step.options);
   }
   return out;
 }

@@ -35,13 +35,14 @@ class Collector {
     out.role = t.role;
     out.expert = t.expert;
     out.name = name_of(t, entry);
-    out.shape = converts_ ? expected_shape(model_.config(), t.role, t.part, hf_) : t.shape;
+    const bool factor = t.part == Part::inner || model_.inner_of(t);
+    out.shape = converts_ && !factor ? expected_shape(model_.config(), t.role, t.part, hf_) : t.shape;
     out.format = container_ == Container::gguf && (t.vector || is_norm(t.role)) ? &f32_format() : wanted;
     check_format(t, *out.format, entry);
     out.tensor.source = index;
     out.tensor.format = out.format;
-    if (!entry) return out;
-    if (hf_ && entry->transposed) {
+    if (!entry || t.part == Part::inner) return out;
+    if (hf_ && entry->transposed && !factor) {
       out.tensor.transpose = true;
       std::swap(out.shape.at(0), out.shape.at(1));
     }
@@ -53,8 +54,9 @@ class Collector {
   // The family's name for the tensor; null when it has none.
   const TensorName* entry_of(const ModelTensor& t) const {
     const TensorName* found = nullptr;
+    const Part part = t.part == Part::bias ? Part::bias : Part::weight;
     for (const TensorName& entry : model_.arch().tensors) {
-      if (t.role == Role::other || entry.role != t.role || entry.part != t.part) continue;
+      if (t.role == Role::other || entry.role != t.role || entry.part != part) continue;
       if (entry.beside != Role::other && model_.find(entry.beside, t.layer)) return &entry;
       if (entry.beside == Role::other && !found) found = &entry;
     }
@@ -80,7 +82,8 @@ class Collector {
                   fmt::format("expected a tensor that {} can name in the {} family, got one it does not know",
                               container_ == Container::gguf ? "GGUF" : "Hugging Face", model_.arch().name),
                   "stay with the source's container");
-    return tensor_name(pattern, t.layer, t.expert);
+    const std::string name = tensor_name(pattern, t.layer, t.expert);
+    return t.part == Part::inner ? name_of_inner(name) : name;
   }
 
   void check_format(const ModelTensor& t, const Format& f, const TensorName* entry) const {
@@ -185,7 +188,7 @@ std::string misfit(Container container, const Format& format, const ModelTensor&
   if (is_dense_format(format)) return {};
   const Layout& layout = layout_of(container);
   const bool packable = is_linear(t.role) || t.role == Role::lm_head || (layout.embeddings && t.role == Role::embed);
-  if (t.vector || t.part != Part::weight || !packable) return "f32, f16 or bf16 for what is no linear layer";
+  if (t.vector || t.part == Part::bias || !packable) return "f32, f16 or bf16 for what is no linear layer";
   const std::string expected = layout.misfit(format, t.weight.rows, t.weight.cols);
   return expected.empty() ? "" : "f32, f16, bf16, or " + expected;
 }
@@ -306,12 +309,22 @@ static void check_rotation(Container container, const Config& config) {
                 "use --to pith, or --set down=false");
 }
 
+static void check_factors(const Model& model, Container container) {
+  if (container == Container::pith) return;
+  for (const ModelTensor& t : model.tensors())
+    if (t.part == Part::inner)
+      throw Error(Blame::input, printable(t.name),
+                  fmt::format("expected a container that holds factors, got {}", container_name(container)),
+                  "use --to pith");
+}
+
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,
                        std::string_view target_name, dim max_shard_bytes, std::span<const OutlierShape> outliers_of,
                        const RunTime& run_time, std::span<const std::optional<std::uint64_t>> turn_of,
                        std::span<const std::optional<SparseShape>> sparse_of) {
   check_activations(container, run_time.activations);
   check_rotation(container, model.config());
+  check_factors(model, container);
   ExportPlan plan;
   plan.run_time = run_time;
   plan.container = container;

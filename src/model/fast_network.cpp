@@ -47,40 +47,45 @@ void FastNetwork::list_all() {
 
 void FastNetwork::list(Linear& linear) {
   if (!linear.weight) return;
-  if (const auto* s = std::get_if<Sparse>(linear.weight)) return list_sparse(linear, *s);
-  const auto* e = std::get_if<Encoded>(linear.weight);
-  if (!e) return;
   const ActPlan* act = network_.act ? network_.act : linear.act;
-  Stored& s = stored_.emplace_back(Stored{e, nullptr, panel_weight_of(*linear.weight), {}, {}, bytes_});
+  const bool rounds = act && act->on();
+  list(linear.weight, linear.panels, !linear.turn && (linear.inner || !rounds));
+  if (linear.inner) list(linear.inner, linear.inner_panels, !rounds);
+}
+
+void FastNetwork::list(const Weight*& weight, const PanelWeight*& as_panels, bool panels) {
+  if (const auto* s = std::get_if<Sparse>(weight)) return list_sparse(*s, weight, as_panels, panels);
+  const auto* e = std::get_if<Encoded>(weight);
+  if (!e) return;
+  Stored& s = stored_.emplace_back(Stored{e, nullptr, panel_weight_of(*weight), {}, {}, bytes_});
   dim bytes = e->rows * row_bytes(*e->format, e->cols);
-  if (s.panels.shape.bits > 0 && !linear.turn && !(act && act->on())) {
+  if (s.panels.shape.bits > 0 && panels) {
     bytes = panel_weight_bytes(s.panels);
     panel_bytes_ += bytes;
-    linear.panels = &s.panels;
+    as_panels = &s.panels;
   } else {
     s.panels = {};
-    linear.weight = &s.copy;
+    weight = &s.copy;
   }
   bytes_ += (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
-void FastNetwork::list_sparse(Linear& linear, const Sparse& sparse) {
+void FastNetwork::list_sparse(const Sparse& sparse, const Weight*& weight, const PanelWeight*& as_panels, bool panels) {
   if (sparse.layout == SparseLayout::listed) return;
-  const ActPlan* act = network_.act ? network_.act : linear.act;
-  Stored& s = stored_.emplace_back(Stored{nullptr, &sparse, panel_weight_of(*linear.weight), {}, {}, bytes_});
+  Stored& s = stored_.emplace_back(Stored{nullptr, &sparse, panel_weight_of(*weight), {}, {}, bytes_});
   dim bytes = 0;
-  if (s.panels.shape.bits > 0 && !linear.turn && !(act && act->on())) {
+  if (s.panels.shape.bits > 0 && panels) {
     s.starts.push_back(0);
     for (dim p = 0; p < s.panels.panels(); ++p)
       s.starts.push_back(s.starts.back() + fill_sparse_panel(sparse, p, nullptr));
     bytes = s.starts.back() + kAlign;  // readers look further
     panel_bytes_ += bytes;
-    linear.panels = &s.panels;
+    as_panels = &s.panels;
   } else {
     const SparseSizes sizes = sparse_sizes(sparse);
     bytes = sizes.positions + kAlign + sizes.values + kAlign;
     s.panels = {};
-    linear.weight = &s.copy;
+    weight = &s.copy;
   }
   bytes_ += (bytes + kAlign - 1) / kAlign * kAlign;
 }

@@ -30,7 +30,9 @@ class FastNetwork {
   };
   void list_all();
   void list(Linear& linear);
-  void list_sparse(Linear& linear, const Sparse& sparse);
+  // Stores one matrix of a linear layer. panels: whether it may become such.
+  void list(const Weight*& weight, const PanelWeight*& as_panels, bool panels);
+  void list_sparse(const Sparse& sparse, const Weight*& weight, const PanelWeight*& as_panels, bool panels);
   void fill(Stored& stored);
   void fill_sparse(Stored& stored, std::byte* to);
   Network network_;

@@ -75,6 +75,8 @@ class LinearObserver {
     static_cast<void>(expert);
     linear_input(role, layer, x, rows, cols);
   }
+  // Of a factored matrix: what its inner factor gives, and its weight reads; expert: -1 where it is none's.
+  virtual void factor_input(Role, dim /*layer*/, dim /*expert*/, const float* /*x*/, dim /*rows*/, dim /*cols*/) {}
   // For a tape: what linear layers give, before anything else is done with it; not where it is added to the residual
   // stream at once, and not of experts. y: (rows, cols).
   virtual void linear_output(Role, dim /*layer*/, const float* /*y*/, dim /*rows*/, dim /*cols*/) {}

@@ -19,9 +19,14 @@ void check_act(const ActPlan* act, const Linear& linear, const char* name, dim l
 
 void check_matrix(const Linear& linear, const char* name, dim layer, dim rows, dim cols) {
   if (!linear.weight) throw input_error("model", "expected a matrix {} in layer {}, got none", name, layer);
-  const dim r = weight_rows(*linear.weight), c = weight_cols(*linear.weight);
+  const dim r = rows_of(linear), c = cols_of(linear);
   if (r != rows || c != cols)
     throw input_error("model", "expected {} of layer {} to be {} x {}, got {} x {}", name, layer, rows, cols, r, c);
+  if (linear.inner && weight_rows(*linear.inner) != weight_cols(*linear.weight))
+    throw input_error("model", "expected the factors of {} in layer {} to be of one rank, got {} and {}", name, layer,
+                      weight_cols(*linear.weight), weight_rows(*linear.inner));
+  if (linear.inner && linear.turn)
+    throw input_error("model", "expected {} in layer {} to be factored or turned, got both", name, layer);
   check_act(linear.act, linear, name, layer);
 }
 

@@ -45,7 +45,7 @@ dim Layers::workspace_bytes() const {
             rope_.size_bytes() + sliding_rope_.size_bytes() + every_rope_.size_bytes() +
             every_sliding_rope_.size_bytes();
   for (const Buffer* b : {&x_, &normed_, &normed_ffn_, &q_, &k_, &v_, &attended_, &branch_, &gate_, &up_, &active_,
-                          &heads_, &routed_, &picked_, &expert_out_, &kv_block_})
+                          &heads_, &routed_, &picked_, &expert_out_, &kv_block_, &inner_})
     sum += b->size_bytes();
   return sum;
 }
@@ -56,27 +56,80 @@ const RopeTable& Layers::rope_of(dim layer) const {
   return slides(layer) && config_.rope_base_sliding > 0 ? sliding_rope_ : rope_;
 }
 
-void Layers::multiply(std::span<const Product> products, dim layer, LinearObserver* observer) {
+const ActPlan* Layers::act_of(const Product& p) const {
+  return net_.act && is_linear(p.role) ? net_.act : p.linear->act;
+}
+
+// The inner factors' products, for those of the products that have one; what they give, in the same order.
+void Layers::multiply_inner(std::span<const Product> products, dim layer, LinearObserver* observer) {
+  dim values = 0;
+  for (const Product& p : products)
+    if (p.linear->inner) values += p.n * weight_rows(*p.linear->inner);
+  if (values == 0) return;
+  float* y = reserve(inner_, values);
   panel_products_.clear();
   for (const Product& p : products) {
-    const Weight& w = *p.linear->weight;
-    if (observer && p.expert < 0) observer->linear_input(p.role, layer, p.x, p.n, weight_cols(w));
-    if (observer && p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, weight_cols(w));
-    const ActPlan* act = net_.act && is_linear(p.role) ? net_.act : p.linear->act;
-    const dim stride = p.y_stride > 0 ? p.y_stride : weight_rows(w);
+    if (!p.linear->inner) continue;
+    const dim rank = weight_rows(*p.linear->inner);
+    const ActPlan* act = act_of(p);
+    if (p.linear->inner_panels && !(act && act->on()))
+      panel_products_.push_back({p.linear->inner_panels, nullptr, y, rank, false});
+    else
+      linear({p.linear->inner, nullptr, p.x, p.n, y, rank, false, act, p.linear->act_scale}, linear_);
+    y += p.n * rank;
+  }
+  const Product& first = products[0];
+  if (!panel_products_.empty()) pith::panel_products(panel_products_, first.x, cols_of(*first.linear), first.n, panel_);
+  if (!observer) return;
+  y = inner_.as<float>();
+  for (const Product& p : products) {
+    if (!p.linear->inner) continue;
+    const dim rank = weight_rows(*p.linear->inner);
+    observer->factor_input(p.role, layer, p.expert, y, p.n, rank);
+    y += p.n * rank;
+  }
+}
+
+void Layers::multiply_outer(const Product& p, const float* x) {
+  const dim stride = p.y_stride > 0 ? p.y_stride : rows_of(*p.linear);
+  if (p.linear->panels && !p.linear->low_rank) {
+    const PanelProduct product = {p.linear->panels, p.linear->bias, p.y, stride, p.add};
+    return pith::panel_products({&product, 1}, x, weight_cols(*p.linear->weight), p.n, panel_);
+  }
+  linear({p.linear->weight, p.linear->bias, x, p.n, p.y, stride, p.add}, linear_);
+  if (p.linear->low_rank) add_low_rank(*p.linear->low_rank, p.x, p.n, p.y, stride, linear_.low_rank);
+}
+
+void Layers::multiply(std::span<const Product> products, dim layer, LinearObserver* observer) {
+  if (observer)
+    for (const Product& p : products) {
+      const dim cols = cols_of(*p.linear);
+      if (p.expert < 0) observer->linear_input(p.role, layer, p.x, p.n, cols);
+      if (p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, cols);
+    }
+  multiply_inner(products, layer, observer);
+  const float* inner = inner_.as<float>();
+  panel_products_.clear();
+  for (const Product& p : products) {
+    if (p.linear->inner) {
+      multiply_outer(p, inner);
+      inner += p.n * weight_cols(*p.linear->weight);
+      continue;
+    }
+    const ActPlan* act = act_of(p);
+    const dim stride = p.y_stride > 0 ? p.y_stride : rows_of(*p.linear);
     if (p.linear->panels && !p.linear->turn && !p.linear->low_rank && !(act && act->on()))
       panel_products_.push_back({p.linear->panels, p.linear->bias, p.y, stride, p.add});
     else
-      linear({&w, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn,
+      linear({p.linear->weight, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn,
               p.linear->low_rank},
              linear_);
   }
   const Product& first = products[0];
-  if (!panel_products_.empty())
-    pith::panel_products(panel_products_, first.x, weight_cols(*first.linear->weight), first.n, panel_);
+  if (!panel_products_.empty()) pith::panel_products(panel_products_, first.x, cols_of(*first.linear), first.n, panel_);
   if (!observer) return;
   for (const Product& p : products)
-    if (p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, weight_rows(*p.linear->weight));
+    if (p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, rows_of(*p.linear));
 }
 
 void Layers::normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where) {

@@ -42,6 +42,9 @@ class Layers {
   }
   // Several of the same x.
   void multiply(std::span<const Product> products, dim layer, LinearObserver* observer);
+  const ActPlan* act_of(const Product& product) const;
+  void multiply_inner(std::span<const Product> products, dim layer, LinearObserver* observer);
+  void multiply_outer(const Product& product, const float* inner);
   // Where the norm is absent the input is copied. `where` names the place in the Error for values not finite.
   void normalize(const Norm& norm, const float* x, dim n, float* out, dim layer, const char* where);
 
@@ -110,6 +113,7 @@ class Layers {
   KvAttention kv_attention_;
   std::vector<KvQueryRun> kv_queries_;
   Buffer kv_block_;
+  Buffer inner_;                               // what inner factors give
   RopeTable every_rope_, every_sliding_rope_;  // all positions up to rope_capacity_
   dim rope_capacity_ = 0;
 };

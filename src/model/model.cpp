@@ -50,6 +50,13 @@ const ModelTensor* Model::find(Role role, dim layer, Part part, dim expert) cons
   return at == impl_->index.end() ? nullptr : &impl_->tensors[at->second];
 }
 
+const ModelTensor* Model::inner_of(const ModelTensor& t) const {
+  return t.part == Part::weight ? find(t.role, t.layer, Part::inner, t.expert) : nullptr;
+}
+
+dim rows_of(const Linear& linear) { return weight_rows(*linear.weight); }
+dim cols_of(const Linear& linear) { return weight_cols(linear.inner ? *linear.inner : *linear.weight); }
+
 void Model::Impl::load_tokenizer() {
   std::call_once(tokenizer_once, [this] {
     try {

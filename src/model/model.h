@@ -43,6 +43,8 @@ struct ModelTensor {
 // Row `row` of a tensor, (cols), outliers added; of a turned one as it is stored.
 void decode_row(const ModelTensor& t, dim row, float* out);
 dim bytes_of(const ModelTensor& t);  // outliers included
+// Of a linear layer, no vector and no bias: the matrix, or one of its two factors.
+inline bool is_linear_matrix(const ModelTensor& t) { return is_linear(t.role) && !t.vector && t.part != Part::bias; }
 
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {
@@ -53,7 +55,12 @@ struct Linear {
   const Turn* turn = nullptr;             // as ModelTensor::turn
   const PanelWeight* panels = nullptr;    // the weight as fast products read it; null: products in f32
   const LowRankTerm* low_rank = nullptr;  // an adapter that is being learned; null: none
+  // Of a factored matrix, weight * inner: (rank, cols), while `weight` is (rows, rank); null: it is not factored.
+  const Weight* inner = nullptr;
+  const PanelWeight* inner_panels = nullptr;  // as `panels`
 };
+dim rows_of(const Linear& linear);
+dim cols_of(const Linear& linear);
 
 // Norm weights and biases widened to f32 once at load (they are small).
 struct Norm {
@@ -91,7 +98,8 @@ class Model {
   const Arch& arch() const;
   std::span<const ModelTensor> tensors() const;  // embeddings, blocks in order, output norm, head
   const ModelTensor* find(Role role, dim layer, Part part = Part::weight, dim expert = -1) const;
-  const Tokenizer& tokenizer() const;  // Error(input) when the model brought none
+  const ModelTensor* inner_of(const ModelTensor& weight) const;  // null: it is not factored
+  const Tokenizer& tokenizer() const;                            // Error(input) when the model brought none
   bool has_tokenizer() const;
   bool own_tokenizer() const;  // an edit made it; the files have another
 

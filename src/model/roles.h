@@ -40,7 +40,8 @@ enum class Role {
   other,
 };
 
-enum class Part { weight, bias };
+// inner: of a factored matrix, which is weight * inner: what reads the input. Its `weight` reads what that gives.
+enum class Part { weight, bias, inner };
 
 std::string_view role_name(Role role);      // "attn_q"
 Role role_or_throw(std::string_view name);  // Error(input) that lists the names

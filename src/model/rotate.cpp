@@ -31,8 +31,10 @@ void check_basis(const Model& model) {
     if (t.outliers) refuse("outliers apart");
     if (t.sparse) refuse("zeros left out");
   }
-  for (const ModelTensor& t : model.tensors())
+  for (const ModelTensor& t : model.tensors()) {
     if (t.turn) refuse("matrices that are turned each");
+    if (t.part == Part::inner) refuse("factored matrices");
+  }
   for (dim l = 0; l < model.config().layers; ++l) {
     const Block& b = model.blocks()[std::size_t(l)];
     if (b.attn_post_norm.weight || b.ffn_post_norm.weight) refuse("norms after a branch");

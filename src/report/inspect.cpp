@@ -51,7 +51,9 @@ std::string rope_text(const Rope& rope) {
 }
 
 std::string role_text(const TensorGroup& group) {
-  return std::string(role_name(group.role)) + (group.part == Part::bias ? " bias" : "");
+  return std::string(role_name(group.role)) + (group.part == Part::bias    ? " bias"
+                                               : group.part == Part::inner ? " inner"
+                                                                           : "");
 }
 
 std::string operations_text(const ModelSummary& s) {
@@ -139,7 +141,9 @@ Json json_of(const Config& c) {
 
 Json json_of(const TensorGroup& g) {
   return {{"role", role_name(g.role)},
-          {"part", g.part == Part::bias ? "bias" : "weight"},
+          {"part", g.part == Part::bias    ? "bias"
+                   : g.part == Part::inner ? "inner"
+                                           : "weight"},
           {"format", g.format},
           {"rows", g.rows},
           {"cols", g.cols},

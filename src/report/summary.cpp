@@ -33,7 +33,7 @@ void add(ModelSummary& summary, const ModelTensor& tensor) {
   ++summary.tensors;
   summary.parameters += parameters;
   summary.tensor_bytes += bytes;
-  if (is_linear(tensor.role) && tensor.part == Part::weight) {
+  if (is_linear_matrix(tensor)) {
     summary.linear_parameters += parameters;
     summary.linear_bytes += bytes;
   }

@@ -74,6 +74,13 @@ void Trainable::Impl::use_matrix(Parameter& p, Encoded** copy) {
   e.cols = p.cols;
   if (bf16) e.owned = Buffer(p.size() * dim(sizeof(std::uint16_t)));
   e.data = bf16 ? e.owned.data() : p.values.data();
+  if (t.part == Part::inner) {
+    const Weight* weight = &weights.emplace_back(std::move(e));
+    if (bf16) *copy = &std::get<Encoded>(weights.back());
+    linear(t)->inner = weight;
+    find_gradient(wanted[std::size_t(t.layer)], t.role)->inner = p.gradient.as<float>();
+    return;
+  }
   const Weight* before = linear(t)->weight;
   const Weight* weight = &weights.emplace_back(std::move(e));
   if (bf16) *copy = &std::get<Encoded>(weights.back());
@@ -138,7 +145,7 @@ static void load(const Model& model, Parameter& p) {
 void Trainable::add_full(const Model& model) {
   for (std::size_t i = 0; i < model.tensors().size(); ++i) {
     const ModelTensor& t = model.tensors()[i];
-    const bool in_block = t.layer >= 0 && is_linear(t.role), matrix = t.part == Part::weight;
+    const bool in_block = t.layer >= 0 && is_linear(t.role), matrix = t.part != Part::bias;
     if (matrix && (in_block || is_embedding(t.role))) {
       if (t.turn)
         throw Error(Blame::input, t.name, "expected matrices that are not turned", "train before they are turned");
@@ -166,13 +173,14 @@ void Trainable::add_lora(const Model& model, const TrainChoice& choice) {
     const ModelTensor& t = model.tensors()[i];
     const bool asked =
         choice.roles.empty() || std::find(choice.roles.begin(), choice.roles.end(), t.role) != choice.roles.end();
-    if (t.layer < 0 || !is_linear(t.role) || t.part != Part::weight || !asked) continue;
-    const dim rank = choice.rank;
-    if (rank > std::min(t.weight.rows, t.weight.cols))
-      throw input_error(t.name, "expected a rank of at most its smaller side {}, got {}",
-                        std::min(t.weight.rows, t.weight.cols), rank);
-    Parameter& a = parameters_[add(i, ParameterKind::low_rank_a, rank, t.weight.cols)];
-    const double bound = 1 / std::sqrt(double(t.weight.cols));
+    if (t.layer < 0 || !is_linear_matrix(t) || t.part == Part::inner || !asked) continue;
+    const ModelTensor* inner = model.inner_of(t);
+    const dim rank = choice.rank, cols = (inner ? *inner : t).weight.cols;
+    if (rank > std::min(t.weight.rows, cols))
+      throw input_error(t.name, "expected a rank of at most its smaller side {}, got {}", std::min(t.weight.rows, cols),
+                        rank);
+    Parameter& a = parameters_[add(i, ParameterKind::low_rank_a, rank, cols)];
+    const double bound = 1 / std::sqrt(double(cols));
     for (dim k = 0; k < a.size(); ++k)
       a.values.as<float>()[k] = float(bound * (2 * double(uniform_at(mix64(choice.seed, i), std::uint64_t(k))) - 1));
     add(i, ParameterKind::low_rank_b, t.weight.rows, rank);  // 0: the first step starts from the base itself

@@ -23,7 +23,7 @@ struct Item {
 using ItemKey = std::pair<dim, Role>;  // layer, role
 
 bool is_sought(const ModelTensor& t) {
-  const bool matrix = t.part == Part::weight && !t.vector;
+  const bool matrix = t.part != Part::bias && !t.vector;
   return matrix && (is_linear(t.role) || t.role == Role::embed || t.role == Role::lm_head);
 }
 

@@ -102,7 +102,7 @@ std::vector<Sensitivity> measure_sensitivity(const Model& model, std::span<const
   std::map<GroupKey, std::vector<std::size_t>> groups;  // into out
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const ModelTensor& t = model.tensors()[tensors[i]];
-    const InputStats* inputs = stats.find(read_by(model, t), t.layer, t.expert);
+    const InputStats* inputs = stats.find(read_by(model, t), t.layer, t.expert, model.inner_of(t) != nullptr);
     importance.push_back(inputs ? inputs->mean_squares() : std::vector<float>(std::size_t(t.weight.cols), 1.0f));
     Sensitivity& s = out.emplace_back();
     s.tensor = tensors[i];
@@ -125,7 +125,10 @@ std::vector<Sensitivity> measure_sensitivity(const Model& model, std::span<const
           out[i].candidates[nearest_candidate(out[i], t.weight.rows * t.weight.cols, options.probe_bits)];
       changed.push_back(rounded(t, *c.format, importance[i].data()));
       error += c.error;
-      if (t.layer >= 0) find_linear(blocks[std::size_t(t.layer)], t.role, t.expert)->weight = &changed.back();
+      if (t.layer >= 0) {
+        Linear& linear = *find_linear(blocks[std::size_t(t.layer)], t.role, t.expert);
+        (t.part == Part::inner ? linear.inner : linear.weight) = &changed.back();
+      }
       if (t.role == Role::embed) network.embed.weight = &changed.back();
       if (read_by(model, t) == Role::lm_head) network.lm_head.weight = &changed.back();
     }

@@ -79,11 +79,11 @@ void Calibrator::for_sequences(std::string_view doing, Progress& progress, const
 
 const InputStats* Calibrator::find(const ModelTensor& t) const {
   const bool is_head = t.role == Role::embed && model_.config().tied_embeddings;
-  return stats_.find(is_head ? Role::lm_head : t.role, t.layer, t.expert);
+  return stats_.find(is_head ? Role::lm_head : t.role, t.layer, t.expert, model_.inner_of(t) != nullptr);
 }
 
 void Calibrator::divide_inputs(const ModelTensor& t, std::span<const float> factors) {
-  InputStats* stats = stats_.find(t.role, t.layer, t.expert);
+  InputStats* stats = stats_.find(t.role, t.layer, t.expert, model_.inner_of(t) != nullptr);
   PITH_CHECK(stats && dim(factors.size()) == stats->cols);
   stats->divide(factors);
 }
@@ -158,7 +158,7 @@ void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byt
   if (options_.compressed_prefix && tensor.layer >= 0 && tensor.vector) return take_vector(t, rows);
   Block any;
   any.experts.resize(std::size_t(std::max<dim>(0, tensor.expert + 1)));
-  if (!options_.compressed_prefix || tensor.layer < 0 || tensor.part != Part::weight || t.transpose ||
+  if (!options_.compressed_prefix || tensor.layer < 0 || tensor.part == Part::bias || t.transpose ||
       !find_linear(any, tensor.role, tensor.expert))
     return;
   Encoded& weight = compressed(t);
@@ -201,6 +201,10 @@ Block& Calibrator::put_taken(dim layer) {
     const ModelTensor& t = model_.tensors()[source];
     PITH_CHECK(t.layer == layer);
     Linear& linear = *find_linear(block, t.role, t.expert);
+    if (t.part == Part::inner) {
+      linear.inner = &weight;
+      continue;
+    }
     linear.weight = &weight;
     linear.turn = taken_turns_[source].get();
     const bool rounded = is_linear(t.role) && !is_dense(format_of(weight));

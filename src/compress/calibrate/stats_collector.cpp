@@ -46,7 +46,7 @@ static int stage_of(Role role) {
   }
 }
 
-int input_stage(const ModelTensor& t) { return t.vector || t.part != Part::weight ? -1 : stage_of(t.role); }
+int input_stage(const ModelTensor& t) { return t.vector || t.part == Part::bias ? -1 : stage_of(t.role); }
 
 void StatsCollector::add(const Key& key, const float* x, dim rows, dim cols) {
   if (stage_ && stage_of(key.role) != *stage_) return;
@@ -54,20 +54,24 @@ void StatsCollector::add(const Key& key, const float* x, dim rows, dim cols) {
 }
 
 void StatsCollector::linear_input(Role role, dim layer, const float* x, dim rows, dim cols) {
-  if (role == shared_input(role)) add({layer, -1, role}, x, rows, cols);
+  if (role == shared_input(role)) add({layer, -1, role, false}, x, rows, cols);
 }
 
 void StatsCollector::expert_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) {
-  if (role == shared_input(role)) add({layer, expert, role}, x, rows, cols);
+  if (role == shared_input(role)) add({layer, expert, role, false}, x, rows, cols);
 }
 
-const InputStats* StatsCollector::find(Role role, dim layer, dim expert) const {
-  const auto at = stats_.find({layer, expert, shared_input(role)});
+void StatsCollector::factor_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) {
+  add({layer, expert, role, true}, x, rows, cols);
+}
+
+const InputStats* StatsCollector::find(Role role, dim layer, dim expert, bool outer) const {
+  const auto at = stats_.find({layer, expert, outer ? role : shared_input(role), outer});
   return at == stats_.end() ? nullptr : &at->second;
 }
 
-InputStats* StatsCollector::find(Role role, dim layer, dim expert) {
-  return const_cast<InputStats*>(std::as_const(*this).find(role, layer, expert));
+InputStats* StatsCollector::find(Role role, dim layer, dim expert, bool outer) {
+  return const_cast<InputStats*>(std::as_const(*this).find(role, layer, expert, outer));
 }
 
 }  // namespace pith

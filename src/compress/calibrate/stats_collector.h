@@ -15,9 +15,10 @@ class StatsCollector : public LinearObserver {
   explicit StatsCollector(bool with_moments) : with_moments_(with_moments) {}
   void linear_input(Role role, dim layer, const float* x, dim rows, dim cols) override;
   void expert_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) override;
-  // Matrices that read the same input share an entry. Null when nothing came by.
-  const InputStats* find(Role role, dim layer, dim expert = -1) const;
-  InputStats* find(Role role, dim layer, dim expert = -1);
+  void factor_input(Role role, dim layer, dim expert, const float* x, dim rows, dim cols) override;
+  // Matrices that read the same input share an entry. outer: of what reads an inner factor. Null when nothing came by.
+  const InputStats* find(Role role, dim layer, dim expert = -1, bool outer = false) const;
+  InputStats* find(Role role, dim layer, dim expert = -1, bool outer = false);
   void clear() { stats_.clear(); }
   void keep_only(std::optional<int> stage) { stage_ = stage; }  // of what comes from now on; see input_stage
 
@@ -25,6 +26,7 @@ class StatsCollector : public LinearObserver {
   struct Key {
     dim layer, expert;
     Role role;
+    bool outer;
     auto operator<=>(const Key&) const = default;
   };
   void add(const Key& key, const float* x, dim rows, dim cols);

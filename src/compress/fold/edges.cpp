@@ -35,6 +35,10 @@ class Finder {
  private:
   bool has(Role role) const { return model_.find(role, layer_) != nullptr; }
 
+  // Of a factored matrix: what reads the input.
+  void add_reader(Role role, dim expert, std::vector<std::size_t>& to) const {
+    add(role, model_.find(role, layer_, Part::inner, expert) ? Part::inner : Part::weight, expert, to);
+  }
   void add(Role role, Part part, dim expert, std::vector<std::size_t>& to) const {
     if (const ModelTensor* t = model_.find(role, layer_, part, expert))
       to.push_back(std::size_t(t - model_.tensors().data()));
@@ -44,12 +48,12 @@ class Finder {
     add(role, Part::bias, expert, edge.makers);
   }
   void add_readers(std::span<const Role> roles, std::vector<std::size_t>& to) const {
-    for (const Role role : roles) add(role, Part::weight, -1, to);
+    for (const Role role : roles) add_reader(role, -1, to);
   }
   void add_feed_forward_readers(std::vector<std::size_t>& to) const {
     add_readers(kFeedForwardReaders, to);
     for (dim e = 0; e < config_.experts; ++e)
-      for (const Role role : kExpertReaders) add(role, Part::weight, e, to);
+      for (const Role role : kExpertReaders) add_reader(role, e, to);
   }
 
   void add_norm_edge(FoldEdge edge, Role norm) {
@@ -63,7 +67,7 @@ class Finder {
 
   void add_edge(std::string_view name, Role maker, Role reader, dim expert, std::vector<dim> rows) {
     FoldEdge edge{.name = name, .readers = {}, .makers = {}, .maker_row = std::move(rows)};
-    add(reader, Part::weight, expert, edge.readers);
+    add_reader(reader, expert, edge.readers);
     add_maker(maker, expert, edge);
     if (!edge.readers.empty() && !edge.makers.empty()) out_.edges.push_back(std::move(edge));
   }

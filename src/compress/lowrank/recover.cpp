@@ -55,9 +55,7 @@ AdapterPart part_of(std::size_t tensor, const LowRank& low, dim rows, dim cols, 
   return part;
 }
 
-bool adaptable(const ModelTensor& t) {
-  return is_linear(t.role) && t.part == Part::weight && !t.vector && t.expert < 0 && t.layer >= 0;
-}
+bool adaptable(const ModelTensor& t) { return is_linear_matrix(t) && t.expert < 0 && t.layer >= 0; }
 
 }  // namespace
 
@@ -77,6 +75,9 @@ Recovered recover(const Model& original, const Model& compressed, dim rank, cons
       if (t.turn)
         throw Error(Blame::input, printable(t.name), "expected a matrix that is not turned",
                     "choose a model that was compressed by another method");
+      if (t.part == Part::inner)
+        throw Error(Blame::input, printable(t.name), "expected a matrix that is not factored",
+                    "convert it to gguf first: that multiplies factors out");
       const ModelTensor* from = original.find(t.role, t.layer, t.part);
       if (!from || from->weight.rows != t.weight.rows || from->weight.cols != t.weight.cols)
         throw input_error(printable(t.name), "expected a compressed copy of the original, which has no such matrix");

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/parallel.h"
 #include "math/cholesky.h"
 #include "math/eigen.h"
+#include "math/matrix_product.h"
 
 namespace pith {
 
@@ -14,105 +14,180 @@ namespace {
 
 using Matrix = std::vector<double>;
 
-// (m, k) times (k, n)
-Matrix product(const Matrix& a, const Matrix& b, dim m, dim k, dim n) {
-  Matrix out(std::size_t(m * n));
-  parallel_for(m, [&](dim i) {
-    double* to = out.data() + i * n;
-    for (dim p = 0; p < k; ++p) {
-      const double factor = a[std::size_t(i * k + p)];
-      const double* from = b.data() + p * n;
-      for (dim j = 0; j < n; ++j) to[j] += factor * from[j];
-    }
+Matrix sized(dim rows, dim cols) { return Matrix(std::size_t(rows * cols)); }
+
+double mean_diagonal(const Matrix& h, dim n) {
+  double mean = 0;
+  for (dim i = 0; i < n; ++i) mean += h[std::size_t(i * n + i)] / double(n);
+  return mean;
+}
+
+void add_to_diagonal(Matrix& h, dim n, double value) {
+  for (dim i = 0; i < n; ++i) h[std::size_t(i * n + i)] += value;
+}
+
+// The mean of x^T x.
+Matrix mean_of(const SecondMoment& moment, double damping = 0) {
+  Matrix h = sized(moment.size(), moment.size());
+  moment.copy_to(h.data());
+  const double scale = 1 / double(std::max<dim>(1, moment.rows()));
+  for (double& v : h) v *= scale;
+  if (damping > 0) add_to_diagonal(h, moment.size(), damping * mean_diagonal(h, moment.size()));
+  return h;
+}
+
+// solve(h) with h made definite by as little as it takes of its mean diagonal.
+template <class Solve>
+void with_damping(const Matrix& h, dim n, const Solve& solve) {
+  const double mean = mean_diagonal(h, n);
+  if (!std::isfinite(mean)) throw input_error("calibration", "expected finite activations");
+  for (const double damping : {1e-9, 1e-7, 1e-5, 1e-3, 1e-1}) {
+    Matrix damped = h;
+    add_to_diagonal(damped, n, mean > 0 ? damping * mean : 1);
+    if (solve(std::move(damped))) return;
+  }
+  throw input_error("calibration", "expected finite activations");
+}
+
+// R with H = R R^T.
+Matrix root_of(const SecondMoment& moment, double damping) {
+  Matrix out;
+  with_damping(mean_of(moment, damping), moment.size(), [&](Matrix h) {
+    const bool definite = factor_upper(h.data(), moment.size());
+    if (definite) out = std::move(h);
+    return definite;
   });
   return out;
 }
 
-Matrix transposed(const Matrix& a, dim rows, dim cols) {
-  Matrix out(a.size());
-  for (dim r = 0; r < rows; ++r)
-    for (dim c = 0; c < cols; ++c) out[std::size_t(c * rows + r)] = a[std::size_t(r * cols + c)];
-  return out;
+void scale_rows(Matrix& m, const Matrix& by, bool divide) {
+  const std::size_t cols = by.empty() ? 0 : m.size() / by.size();
+  for (std::size_t r = 0; r < by.size(); ++r)
+    for (std::size_t c = 0; c < cols; ++c) m[r * cols + c] *= divide ? 1 / by[r] : by[r];
 }
 
-// R with H = R R^T, H with a hundredth of its mean diagonal added.
-Matrix root_of(const SecondMoment* moment, dim n) {
-  Matrix r(std::size_t(n * n));
-  if (!moment) {
-    for (dim i = 0; i < n; ++i) r[std::size_t(i * n + i)] = 1;
-    return r;
-  }
-  moment->copy_to(r.data());
-  const double scale = 1 / double(std::max<dim>(1, moment->rows()));
-  double mean = 0;
-  for (double& v : r) v *= scale;
-  for (dim i = 0; i < n; ++i) mean += r[std::size_t(i * n + i)] / double(n);
-  for (dim i = 0; i < n; ++i) r[std::size_t(i * n + i)] += mean > 0 ? 0.01 * mean : 1;
-  if (!factor_upper(r.data(), n)) throw input_error("calibration", "expected finite activations");
-  return r;
-}
-
-double squares(const Matrix& m) {
-  double sum = 0;
-  for (const double v : m) sum += v * v;
-  return sum;
-}
-
-// The first `rank` left singular vectors of w (rows, cols), as rows (rank, rows), by the smaller of its two squares.
-Matrix left_vectors(const Matrix& w, dim rows, dim cols, dim rank) {
-  const bool wide = rows <= cols;
-  const Matrix t = transposed(w, rows, cols);
-  const dim n = wide ? rows : cols;
-  Matrix square = wide ? product(w, t, rows, cols, rows) : product(t, w, cols, rows, cols);
-  std::vector<double> values(static_cast<std::size_t>(n));
-  if (!eigen_symmetric(square.data(), n, values.data()))
-    throw input_error("low rank", "expected finite errors that have singular values");
-  Matrix out(std::size_t(rank * rows));
-  for (dim k = 0; k < rank; ++k) {
-    const double* vector = square.data() + (n - 1 - k) * n;
-    double* to = out.data() + k * rows;
-    if (wide) {
-      std::copy_n(vector, rows, to);
-      continue;
-    }
-    const double value = values[std::size_t(n - 1 - k)];
-    if (!(value > 1e-14 * values.back())) break;  // nothing is left in this direction
-    for (dim r = 0; r < rows; ++r) {
-      double sum = 0;
-      for (dim c = 0; c < cols; ++c) sum += w[std::size_t(r * cols + c)] * vector[c];
-      to[r] = sum / std::sqrt(value);
-    }
-  }
-  return out;
+void scale_cols(Matrix& m, const Matrix& by) {
+  for (std::size_t i = 0; i < m.size() && !by.empty(); ++i) m[i] *= by[i % by.size()];
 }
 
 }  // namespace
 
-LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank) {
-  PITH_CHECK(rows > 0 && cols > 0 && rank >= 1 && (!moment || moment->size() == cols));
-  LowRank out;
-  out.rank = rank = std::min({rank, rows, cols});
-  const Matrix error(e, e + rows * cols), root = root_of(moment, cols);
-  const Matrix weighted = product(error, root, rows, cols, cols);
-  const Matrix u = left_vectors(weighted, rows, cols, rank), ut = transposed(u, rank, rows);
-  const Matrix a = product(u, error, rank, rows, cols);
-  out.before = squares(weighted);
-  Matrix left = error;
-  const Matrix both = product(ut, a, rows, rank, cols);
-  for (std::size_t i = 0; i < left.size(); ++i) left[i] -= both[i];
-  out.after = squares(product(left, root, rows, cols, cols));
-  // Both factors of a direction get half of its size, so that float16 holds them alike.
-  std::vector<double> size(static_cast<std::size_t>(rank));
-  for (dim k = 0; k < rank; ++k) {
-    double sum = 0;
-    for (dim c = 0; c < cols; ++c) sum += a[std::size_t(k * cols + c)] * a[std::size_t(k * cols + c)];
-    size[std::size_t(k)] = sum > 0 ? std::sqrt(std::sqrt(sum)) : 1;
+WeightedSvd::WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing)
+    : rows_(rows), cols_(cols), weighing_(std::move(weighing)), w_(w, w + rows * cols) {
+  PITH_CHECK(rows > 0 && cols > 0 && (weighing_.cols.empty() || !weighing_.moment));
+  PITH_CHECK(weighing_.rows.empty() || dim(weighing_.rows.size()) == rows);
+  PITH_CHECK(weighing_.cols.empty() || dim(weighing_.cols.size()) == cols);
+  PITH_CHECK(!weighing_.moment || weighing_.moment->size() == cols);
+  scale_rows(w_, weighing_.rows, false);
+  const bool wide = rows <= cols;
+  const dim n = std::min(rows, cols);
+  Matrix square = sized(n, n);
+  if (wide && weighing_.moment) {  // D W H W^T D: no root of H is needed, nor need it be definite
+    Matrix half = sized(rows, cols);
+    const Matrix h = mean_of(*weighing_.moment, weighing_.damping);
+    matrix_product(w_.data(), Turned::no, h.data(), Turned::no, rows, cols, cols, half.data());
+    matrix_product(half.data(), Turned::no, w_.data(), Turned::yes, rows, rows, cols, square.data());
+    for (dim i = 0; i < n; ++i)
+      for (dim j = 0; j < i; ++j) square[std::size_t(i * n + j)] = square[std::size_t(j * n + i)];
+  } else {
+    root_w_ = w_;
+    scale_cols(root_w_, weighing_.cols);
+    if (weighing_.moment) {
+      const Matrix root = root_of(*weighing_.moment, weighing_.damping);
+      matrix_product(w_.data(), Turned::no, root.data(), Turned::no, rows, cols, cols, root_w_.data());
+    }
+    const double* m = root_w_.data();
+    if (wide)
+      matrix_product(m, Turned::no, m, Turned::yes, rows, rows, cols, square.data());
+    else
+      matrix_product(m, Turned::yes, m, Turned::no, cols, cols, rows, square.data());
+    if (wide) root_w_.clear();
   }
-  for (dim r = 0; r < rows; ++r)
-    for (dim k = 0; k < rank; ++k) out.b.push_back(float(ut[std::size_t(r * rank + k)] * size[std::size_t(k)]));
-  for (dim k = 0; k < rank; ++k)
-    for (dim c = 0; c < cols; ++c) out.a.push_back(float(a[std::size_t(k * cols + c)] / size[std::size_t(k)]));
+  Matrix squares(static_cast<std::size_t>(n));
+  if (!eigen_symmetric(square.data(), n, squares.data()))
+    throw input_error("low rank", "expected finite values that have singular values");
+  vectors_ = std::move(square);
+  for (dim k = n - 1; k >= 0; --k) values_.push_back(std::sqrt(std::max(0.0, squares[std::size_t(k)])));
+}
+
+double WeightedSvd::tail(dim rank) const {
+  double sum = 0;
+  for (std::size_t k = values_.size(); k-- > std::size_t(rank);) sum += values_[k] * values_[k];
+  return sum;
+}
+
+std::vector<double> WeightedSvd::left_vectors(dim rank) const {
+  const dim n = std::min(rows_, cols_);
+  Matrix chosen = sized(rank, n);
+  for (dim k = 0; k < rank; ++k) std::copy_n(vectors_.data() + (n - 1 - k) * n, n, chosen.data() + k * n);
+  if (rows_ <= cols_) return chosen;
+  Matrix out = sized(rank, rows_);
+  matrix_product(chosen.data(), Turned::no, root_w_.data(), Turned::yes, rank, rows_, cols_, out.data());
+  for (dim k = 0; k < rank; ++k) {
+    const double value = values_[std::size_t(k)];
+    const double scale = value > 1e-7 * values_[0] ? 1 / value : 0;  // nothing is left in this direction
+    for (dim r = 0; r < rows_; ++r) out[std::size_t(k * rows_ + r)] *= scale;
+  }
   return out;
+}
+
+LowRank WeightedSvd::factors(dim rank) const {
+  PITH_CHECK(1 <= rank && rank <= std::min(rows_, cols_));
+  LowRank out;
+  out.rank = rank;
+  out.before = tail(0);
+  out.after = tail(rank);
+  const Matrix u = left_vectors(rank);
+  Matrix a = sized(rank, cols_), b = sized(rows_, rank);
+  matrix_product(u.data(), Turned::no, w_.data(), Turned::no, rank, cols_, rows_, a.data());
+  for (dim r = 0; r < rows_; ++r)
+    for (dim k = 0; k < rank; ++k) b[std::size_t(r * rank + k)] = u[std::size_t(k * rows_ + r)];
+  scale_rows(b, weighing_.rows, true);
+  // Both factors of a direction get half of its size, so that 16-bit floats hold them alike.
+  Matrix size(static_cast<std::size_t>(rank));
+  for (dim k = 0; k < rank; ++k) {
+    double sum = 0, other = 0;
+    for (dim c = 0; c < cols_; ++c) sum += a[std::size_t(k * cols_ + c)] * a[std::size_t(k * cols_ + c)];
+    for (dim r = 0; r < rows_; ++r) other += b[std::size_t(r * rank + k)] * b[std::size_t(r * rank + k)];
+    size[std::size_t(k)] = sum > 0 && other > 0 ? std::sqrt(std::sqrt(sum / other)) : 1;
+  }
+  for (dim r = 0; r < rows_; ++r)
+    for (dim k = 0; k < rank; ++k) out.b.push_back(float(b[std::size_t(r * rank + k)] * size[std::size_t(k)]));
+  for (dim k = 0; k < rank; ++k)
+    for (dim c = 0; c < cols_; ++c) out.a.push_back(float(a[std::size_t(k * cols_ + c)] / size[std::size_t(k)]));
+  return out;
+}
+
+void refit(const float* w, dim rows, dim cols, const SecondMoment& moment, LowRank& factors) {
+  const dim rank = factors.rank;
+  const Matrix weight(w, w + rows * cols), a(factors.a.begin(), factors.a.end()), h = mean_of(moment);
+  Matrix ah = sized(rank, cols), aha = sized(rank, rank), wha = sized(rows, rank);
+  matrix_product(a.data(), Turned::no, h.data(), Turned::no, rank, cols, cols, ah.data());
+  matrix_product(ah.data(), Turned::no, a.data(), Turned::yes, rank, rank, cols, aha.data());
+  matrix_product(weight.data(), Turned::no, ah.data(), Turned::yes, rows, rank, cols, wha.data());
+  with_damping(aha, rank, [&](Matrix damped) {
+    Matrix b = wha;
+    if (!solve_positive(damped.data(), rank, b.data(), rows)) return false;
+    factors.b.assign(b.begin(), b.end());
+    return true;
+  });
+}
+
+double damage(const float* w, dim rows, dim cols, const SecondMoment& moment, const LowRank& factors) {
+  const Matrix b(factors.b.begin(), factors.b.end()), a(factors.a.begin(), factors.a.end()), h = mean_of(moment);
+  Matrix left = sized(rows, cols), half = sized(rows, cols);
+  matrix_product(b.data(), Turned::no, a.data(), Turned::no, rows, cols, factors.rank, left.data());
+  for (std::size_t i = 0; i < left.size(); ++i) left[i] = double(w[i]) - left[i];
+  matrix_product(left.data(), Turned::no, h.data(), Turned::no, rows, cols, cols, half.data());
+  double sum = 0;
+  for (std::size_t i = 0; i < left.size(); ++i) sum += left[i] * half[i];
+  return sum;
+}
+
+LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank) {
+  PITH_CHECK(rank >= 1);
+  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .damping = 0.01})
+      .factors(std::min({rank, rows, cols}));
 }
 
 }  // namespace pith

@@ -1,7 +1,9 @@
-// The matrix of low rank that is nearest to an error in what it does to the inputs: with H the inputs' second moments,
-// E - B A has the least (E - B A) H (E - B A)^T over all of its rank. (LoRC of ZeroQuant-V2, arXiv:2303.08302, weighted
-// as SVD-LLM weighs, arXiv:2403.07378.)
+// The matrix of low rank that is nearest to another in what it does: with D what each output counts and R R^T what the
+// inputs are like, B A has the least || D (W - B A) R ||_F over all of its rank. One solver for plain SVD, FWSVD
+// (arXiv:2207.00112: D from gradients), ASVD (arXiv:2312.05821: R diagonal), SVD-LLM (arXiv:2403.07378: R R^T the
+// inputs' second moments) and LoRC (ZeroQuant-V2, arXiv:2303.08302: W an error).
 #pragma once
+#include <span>
 #include <vector>
 
 #include "math/second_moment.h"
@@ -12,11 +14,41 @@ struct LowRank {
   dim rank = 0;
   std::vector<float> b;          // (rows, rank)
   std::vector<float> a;          // (rank, cols)
-  double before = 0, after = 0;  // tr(E H E^T) of the error, and of what B A leaves
+  double before = 0, after = 0;  // || D W R ||^2, and what B A leaves of it
 };
 
-// e: (rows, cols). moment: of size cols, or null: all inputs count alike. rank: at most min(rows, cols) is used.
-// Error(input) when the moments are not finite.
+struct Weighing {
+  std::vector<double> rows = {};         // (rows) D's diagonal, above 0; empty: 1
+  std::vector<double> cols = {};         // (cols) R's diagonal, above 0; empty: 1
+  const SecondMoment* moment = nullptr;  // instead of cols: R R^T, a mean over its rows
+  double damping = 0;  // of its mean diagonal, added to the diagonal: few inputs are not all there are
+};
+
+class WeightedSvd {
+ public:
+  // w: (rows, cols). Error(input) where weights or moments are not finite.
+  WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing);
+  std::span<const double> values() const { return values_; }  // of D W R, min(rows, cols), from the largest down
+  double tail(dim rank) const;                                // the squares of the values after the first `rank`
+  LowRank factors(dim rank) const;                            // rank: 1 to min(rows, cols)
+
+ private:
+  std::vector<double> left_vectors(dim rank) const;  // (rank, rows)
+  dim rows_, cols_;
+  Weighing weighing_;
+  std::vector<double> w_;        // D W
+  std::vector<double> root_w_;   // D W R, of a tall matrix
+  std::vector<double> vectors_;  // of the smaller square of D W R, from the smallest value up
+  std::vector<double> values_;
+};
+
+// B such that B A is nearest to w (rows, cols) with the A there is. Error(input) when the moments are not finite.
+void refit(const float* w, dim rows, dim cols, const SecondMoment& moment, LowRank& factors);
+// tr((W - B A) H (W - B A)^T), H the mean of the moments. b, a: as in LowRank.
+double damage(const float* w, dim rows, dim cols, const SecondMoment& moment, const LowRank& factors);
+
+// For adapters: of an error e (rows, cols), with some damping. moment: of size cols, or null: all inputs count alike.
+// rank: at most min(rows, cols) is used.
 LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank);
 
 }  // namespace pith

@@ -81,7 +81,7 @@ std::vector<Scores> scores_of(const Model& model, const Recipe& recipe, Progress
   for (dim layer = 0; layer < layers; ++layer) {
     if (calibrator) calibrator->gather(layer, progress);
     for (const ModelTensor& t : model.tensors()) {
-      if (t.layer != layer || !is_linear(t.role) || t.vector || t.part != Part::weight) continue;
+      if (t.layer != layer || !is_linear_matrix(t)) continue;
       add_scores(t, norms_of(calibrator ? calibrator->find(t) : nullptr), out[std::size_t(layer)]);
       model.release(t);
     }

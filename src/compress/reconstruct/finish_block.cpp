@@ -45,8 +45,8 @@ class Finisher {
 
   bool can_change(std::size_t i) const {
     const ModelTensor& t = tensor(i);
-    return is_linear(t.role) && t.part == Part::weight && !t.vector && !out(i).transpose && !is_dense(*out(i).format) &&
-           out(i).outliers.per_row == 0 && !SourceRows(model_, out(i), {}, prepared_.adapter_or_null()).exact();
+    return is_linear_matrix(t) && !out(i).transpose && !is_dense(*out(i).format) && out(i).outliers.per_row == 0 &&
+           !SourceRows(model_, out(i), {}, prepared_.adapter_or_null()).exact();
   }
 
   void finish(const MethodStep& step, Finished& finished, Progress& progress) {

@@ -70,6 +70,7 @@ void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const 
   if (of.turn)
     throw Error(Blame::input, "gradients", "expected matrices that are not turned",
                 "let the method that turns them come last");
+  if (of.inner) return factored_linear(of, x.rows(), dy, dx, add, wanted);
   linear_backward({.weight = of.weight,
                    .x = x.rows(),
                    .dy = dy,
@@ -83,6 +84,26 @@ void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const 
                    .dlow_rank_a = wanted.low_rank_a,
                    .dlow_rank_b = wanted.low_rank_b},
                   linear_workspace);
+}
+
+void BlockBackward::Impl::factored_linear(const Linear& of, const float* x, const float* dy, float* dx, bool add,
+                                          Gradient wanted) {
+  const dim rank = weight_rows(*of.inner);
+  float *between = reserve(inner, 2 * n * rank), *dbetween = between + n * rank;
+  pith::linear({.weight = of.inner, .x = x, .n = n, .y = between, .y_stride = rank}, inner_workspace);
+  linear_backward({.weight = of.weight,
+                   .x = between,
+                   .dy = dy,
+                   .n = n,
+                   .dx = dbetween,
+                   .dweight = wanted.weight,
+                   .dbias = of.bias ? wanted.bias : nullptr,
+                   .squares = wanted.squares},
+                  linear_workspace);
+  linear_backward({.weight = of.inner, .x = x, .dy = dbetween, .n = n, .dx = dx, .add = add, .dweight = wanted.inner},
+                  linear_workspace);
+  if (of.low_rank)
+    low_rank_backward({of.low_rank, x, dy, n, dx, wanted.low_rank_a, wanted.low_rank_b}, linear_workspace.low_rank);
 }
 
 void BlockBackward::Impl::norm_into(const Norm& norm, const float* x, const float* dy, float* dx, bool add,

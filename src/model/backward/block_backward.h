@@ -15,6 +15,7 @@ struct Gradient {
   float* bias = nullptr;
   bool squares = false;  // of a matrix: for each token the square of its part in the gradient is added instead
   float *low_rank_a = nullptr, *low_rank_b = nullptr;  // of Linear::low_rank; both or none
+  float* inner = nullptr;                              // of Linear::inner
 };
 
 // As Block.

@@ -95,18 +95,22 @@ json base_config(const Model& model) {
 }
 
 // What no other key tells; other programs pass it by.
-void set_pith_keys(const Config& c, const RunTime& run_time, json& config) {
+void set_pith_keys(const Model& model, const RunTime& run_time, json& config) {
+  const bool rotated = model.config().rotated_down;
+  const bool factored = std::any_of(model.tensors().begin(), model.tensors().end(),
+                                    [](const ModelTensor& t) { return t.part == Part::inner; });
   json type = config["model_type"];
   if (type == std::string(kOwnModelType)) type = config["pith"]["model_type"];
   config.erase("pith");
   if (run_time.activations.plan().on()) config["pith"]["activations"] = run_time.activations.text();
   if (run_time.kv.text() != KvSpec().text()) config["pith"]["kv_cache"] = run_time.kv.text();
   config["model_type"] = type;
-  if (!c.rotated_down) return;
-  config["model_type"] = kOwnModelType;  // programs that would not turn the inputs must not take it for their own
+  if (!rotated && !factored) return;
+  config["model_type"] = kOwnModelType;  // programs that know nothing of it must not take it for their own
   config["architectures"] = {"PithForCausalLM"};
   config["pith"]["model_type"] = type;
-  config["pith"]["rotated_down"] = true;
+  if (rotated) config["pith"]["rotated_down"] = true;
+  if (factored) config["pith"]["factored"] = true;  // W.inner.weight (rank, cols) beside W.weight (rows, rank)
 }
 
 json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors, const RunTime& run_time) {
@@ -115,7 +119,7 @@ json config_of(const Model& model, const Layout& layout, std::span<const Outgoin
   config["tie_word_embeddings"] = model.config().tied_embeddings;
   config.erase("quantization_config");
   config.erase("quantization");
-  set_pith_keys(model.config(), run_time, config);
+  set_pith_keys(model, run_time, config);
   const auto modules = modules_of(model, layout, tensors, run_time.activations.plan());
   if (std::any_of(modules.begin(), modules.end(), [](const LinearModule& m) { return m.format != nullptr; }))
     layout.describe(modules, config);

@@ -16,11 +16,11 @@ namespace pith {
 namespace {
 
 // Where a tensor stands in the model's order: embeddings, blocks, what follows them, the unknown.
-using Place = std::tuple<int, dim, std::size_t, dim>;
+using Place = std::tuple<int, dim, std::size_t, dim, bool>;
 Place place_of(const ModelTensor& t, std::size_t row) {
-  if (t.role == Role::other) return {3, 0, 0, 0};
-  if (t.layer >= 0) return {1, t.layer, row, t.expert};
-  return {t.role == Role::embed || t.role == Role::pos_embed ? 0 : 2, 0, row, 0};
+  if (t.role == Role::other) return {3, 0, 0, 0, false};
+  if (t.layer >= 0) return {1, t.layer, row, t.expert, t.part != Part::inner};  // what is multiplied first
+  return {t.role == Role::embed || t.role == Role::pos_embed ? 0 : 2, 0, row, 0, false};
 }
 
 void check_place(const ModelTensor& t, const Config& c) {
@@ -37,10 +37,11 @@ void give_roles(Model::Impl& m, const TensorTable& table) {
   for (ModelTensor& t : m.tensors) {
     if (!names.insert(t.name).second)
       throw input_error(printable(t.name), "expected each tensor once, it is in two files");
-    const auto match = table.match(t.name);
+    const std::optional<std::string> outer = table.hf() ? weight_of_inner(t.name) : std::nullopt;
+    const auto match = table.match(outer ? *outer : t.name);
     if (match.entry) {
       t.role = match.entry->role;
-      t.part = match.entry->part;
+      t.part = outer ? Part::inner : match.entry->part;
       t.layer = match.layer;
       t.expert = match.expert;
       check_place(t, m.config);
@@ -106,10 +107,28 @@ void vocab_from_embedding(Model::Impl& m) {
   m.config.vocab = embed->weight.rows;
 }
 
+// Of a factor, whose other one says the rank.
+std::vector<dim> expected_shape(const Model::Impl& m, const ModelTensor& t, bool hf) {
+  std::vector<dim> shape = expected_shape(m.config, t.role, t.part == Part::bias ? Part::bias : Part::weight, hf);
+  if (t.part == Part::bias) return shape;
+  const ModelTensor* inner = find(m, t.role, t.layer, Part::inner, t.expert);
+  if (!inner) return shape;
+  if (!is_linear(t.role) || shape.size() != 2)
+    throw input_error(printable(t.name), "expected factors of linear layers alone, got those of {}", role_name(t.role));
+  const dim rank = inner->shape.size() == 2 ? inner->shape[0] : 0;
+  if (rank < 1 || rank > std::min(shape[0], shape[1]))
+    throw input_error(printable(inner->name), "expected 1 to {} rows, found shape {}", std::min(shape[0], shape[1]),
+                      shape_text(inner->shape));
+  shape[t.part == Part::inner ? 0 : 1] = rank;
+  return shape;
+}
+
 void check_shapes(const Model::Impl& m, bool hf) {
   for (const ModelTensor& t : m.tensors) {
     if (t.role == Role::other) continue;
-    const std::vector<dim> expected = expected_shape(m.config, t.role, t.part, hf);
+    const std::vector<dim> expected = expected_shape(m, t, hf);
+    if (t.part == Part::inner && !find(m, t.role, t.layer, Part::weight, t.expert))
+      throw input_error(printable(t.name), "expected {} beside it, it is missing", *weight_of_inner(t.name));
     if (t.shape != expected)
       throw input_error(printable(t.name), "expected shape {}, found {}", shape_text(expected), shape_text(t.shape));
     if (!fits(*t.weight.format, t.weight.cols))
@@ -235,6 +254,7 @@ class Wiring {
     view.data = t->weight.data;
     Linear out{matrix(*t, std::move(view)), vector(role, layer, Part::bias)};
     out.turn = t->turn.get();
+    if (is_linear(role)) add_inner(role, layer, expert, out);
     if (out.turn && !is_linear(role))
       throw input_error(printable(t->name), "expected no turned matrix outside the blocks' linear layers");
     if (!is_linear(role) || !m_.run_time.activations.plan().on() || is_dense_format(*t->weight.format)) return out;
@@ -242,6 +262,18 @@ class Wiring {
     const auto scale = m_.act_scales.find(t->name);
     if (scale != m_.act_scales.end()) out.act_scale = scale->second;
     return out;
+  }
+  void add_inner(Role role, dim layer, dim expert, Linear& out) {
+    const ModelTensor* t = find(m_, role, layer, Part::inner, expert);
+    if (!t) return;
+    if (t->turn || out.turn)
+      throw input_error(printable(t->name), "expected a matrix that is factored or turned, got both");
+    Encoded view;
+    view.format = t->weight.format;
+    view.rows = t->weight.rows;
+    view.cols = t->weight.cols;
+    view.data = t->weight.data;
+    out.inner = matrix(*t, std::move(view));
   }
   // With what is kept apart.
   const Weight* matrix(const ModelTensor& t, Encoded view) {

@@ -102,6 +102,18 @@ std::string tensor_name(std::string_view pattern, dim layer, dim expert) {
   return fmt::format("{}{}{}", pattern.substr(0, at), layer, rest);
 }
 
+constexpr std::string_view kWeight = ".weight", kInner = ".inner.weight";
+
+std::string name_of_inner(std::string_view weight) {
+  PITH_CHECK(weight.ends_with(kWeight));
+  return std::string(weight.substr(0, weight.size() - kWeight.size())).append(kInner);
+}
+
+std::optional<std::string> weight_of_inner(std::string_view inner) {
+  if (!inner.ends_with(kInner)) return std::nullopt;
+  return std::string(inner.substr(0, inner.size() - kInner.size())).append(kWeight);
+}
+
 std::vector<dim> expected_shape(const Config& c, Role role, Part part, bool hf) {
   if (role == Role::attn_q_norm || role == Role::attn_k_norm) {
     const dim heads = role == Role::attn_q_norm ? c.heads : c.kv_heads;

@@ -1,6 +1,7 @@
 // A family's tensor names in one container, and the shapes its choices ask for.
 #pragma once
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,10 @@ class TensorTable {
 
 // "blk.{}.attn_q.weight", 3 -> "blk.3.attn_q.weight"; a second {} is the expert
 std::string tensor_name(std::string_view pattern, dim layer, dim expert = -1);
+
+// The inner factor of a matrix NAME.weight is NAME.inner.weight. And back: none where it is no such name.
+std::string name_of_inner(std::string_view weight);
+std::optional<std::string> weight_of_inner(std::string_view inner);
 
 // Slowest dimension first; of one expert. `hf`: as Hugging Face stores it (Conv1D apart).
 std::vector<dim> expected_shape(const Config& config, Role role, Part part, bool hf);

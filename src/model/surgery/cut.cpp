@@ -285,6 +285,7 @@ std::string as_stored(const Model& model) {
     if (t.outliers) return "it keeps outliers apart";
     if (t.sparse) return "its zeros are left out; pith convert --store dense brings them back";
     if (t.turn) return "its matrices are stored between rotations";
+    if (t.part == Part::inner) return "its matrices are factored";
   }
   return model.config().rotated_down ? "it is rotated" : "";
 }

@@ -1,0 +1,25 @@
+// What the methods of low-rank factorization share: the calibration text's way through the blocks, ranks, factors.
+#pragma once
+#include <functional>
+
+#include "compress/lowrank/weighted_low_rank.h"
+#include "compress/method.h"
+
+namespace pith {
+
+struct FactorizeCall {
+  const ReshapeTask& task;
+  const Options& options;  // factorize_options() are among them
+  bool moments = false;    // `weigh` wants the inputs'
+  // What counts in this matrix of Model::tensors(); stats: of its inputs, null where nothing was measured.
+  std::function<Weighing(std::size_t tensor, const InputStats* stats)> weigh;
+};
+
+// Options `ratio`, `where`, `allocation`, `multiple`, `prefix`; with refits also `refit`.
+std::vector<OptionSpec> factorize_options(bool refits);
+
+// The model with factors in place of the matrices that pay. Error(input) where no matrix is chosen, or some cannot be
+// factored.
+Model factorize(const FactorizeCall& call);
+
+}  // namespace pith
