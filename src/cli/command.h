@@ -1,4 +1,4 @@
-// A verb of the program. Each is one cmd_<verb>.cpp and one line in commands.def.
+// A verb of the program. Each is one verbs/cmd_<verb>.cpp and one line in commands.def.
 #pragma once
 #include <string>
 

@@ -102,7 +102,7 @@ LayerProfile profile_layers(const Model& model, const Model* base, std::span<con
 Histogram weight_histogram(const Model& model) {
   constexpr dim kMostValues = dim(1) << 22;
   dim all = 0;
-  const auto counted = [](const ModelTensor& t) { return is_linear(t.role) && t.part == Part::weight; };
+  const auto counted = [](const ModelTensor& t) { return is_linear_matrix(t); };
   for (const ModelTensor& t : model.tensors())
     if (counted(t)) all += t.weight.rows * t.weight.cols;
   const dim stride = std::max<dim>(1, all / kMostValues);

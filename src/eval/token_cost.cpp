@@ -7,7 +7,7 @@
 namespace pith {
 namespace {
 
-bool multiplies(const ModelTensor& t) { return is_linear(t.role) && t.part == Part::weight; }
+bool multiplies(const ModelTensor& t) { return is_linear_matrix(t); }
 
 // The share of a matrix's values that the file stores.
 double kept_share(const ModelTensor& t) {
