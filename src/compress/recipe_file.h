@@ -18,6 +18,9 @@ struct RecipeFile {
 // Paths in it are relative to `folder`. Error(input) with the line for what is unknown, doubled or out of range.
 RecipeFile parse_recipe(const std::string& yaml, std::string_view name, const std::filesystem::path& folder);
 
+// What parse_recipe reads; paths are absolute.
+std::string recipe_yaml(const RecipeFile& file);
+
 struct Preset {
   std::string_view name, yaml;
 };

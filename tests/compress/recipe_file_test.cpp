@@ -108,6 +108,36 @@ TEST(RecipeFile, EveryPresetCanBeRead) {
   EXPECT_THROW(open_recipe("w5"), Error);
 }
 
+TEST(RecipeFile, WritesWhatItReads) {
+  EXPECT_EQ(recipe_yaml(parsed("{steps: [{method: awq, where: ffn_down@0-1}, {method: gptq, options: {damping: 0.1}, "
+                               "format: q4_0}, {where: attn_v, format: q8_0}], store: bitmask}")),
+            "steps:\n"
+            "  - method: awq\n"
+            "    where: ffn_down@0-1\n"
+            "  - method: gptq\n"
+            "    options:\n"
+            "      damping: 0.1\n"
+            "  - format: q4_0\n"
+            "  - where: attn_v\n"
+            "    format: q8_0\n"
+            "store: bitmask\n");
+  const std::string all =
+      "{summary: 'all: of it', steps: [{method: rtn, format: q4_0}], embed_format: q6_k, importance: /a/b.imatrix, "
+      "calibrate: {files: [/a/t.txt], samples: 7, length: 99, seed: 5, true_sequential: true}, to: gguf, "
+      "activations: int8, kv: 'kivi:residual=64', fallback: false, allow_requantize: true, dither: 3, lora: /a/l, "
+      "target: llama.cpp, sparsity: {allocation: owl, spread: 3, max_bytes: 2MB}}";
+  const std::string once = recipe_yaml(parsed(all)), twice = recipe_yaml(parsed(once));
+  EXPECT_EQ(once, twice);
+  for (const char* part : {"q6_k", "/a/b.imatrix", "/a/t.txt", "samples: 7", "length: 99", "seed: 5", "true_sequential",
+                           "to: gguf", "activations: int8", "residual=64", "fallback: false", "allow_requantize: true",
+                           "dither: 3", "/a/l", "target: llama.cpp", "owl", "spread: 3", "max_bytes: 2000000"})
+    EXPECT_NE(once.find(part), once.npos) << part << "\n" << once;
+  for (const Preset& preset : all_presets()) {
+    const std::string written = recipe_yaml(parsed(std::string(preset.yaml)));
+    EXPECT_EQ(written, recipe_yaml(parsed(written))) << preset.name;
+  }
+}
+
 TEST(RecipeFile, PathsAreRelativeToTheFile) {
   const test::TempFolder temp;
   std::ofstream(temp.path / "mine.yaml") << "importance: x.imatrix\n";

@@ -1,7 +1,9 @@
 #include "compress/allocate/allocate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <utility>
 
 #include "compress/allocate/sensitivity.h"
 #include "compress/allocate/solver.h"
@@ -45,7 +47,7 @@ std::map<ItemKey, Item> items_of(const Model& model, const Recipe& recipe, std::
 }
 
 // All that the container stores in these shapes and that are not far from the bits there are on average.
-void add_formats(const Model& model, Container container, double mean_bits, Item& item) {
+void add_formats(const Model& model, Container container, double least_bits, double most_bits, Item& item) {
   for (const Format* f : all_formats()) {
     if (is_dense(*f)) continue;
     const bool stored = std::all_of(item.tensors.begin(), item.tensors.end(), [&](std::size_t i) {
@@ -54,49 +56,51 @@ void add_formats(const Model& model, Container container, double mean_bits, Item
     });
     if (!stored) continue;
     const double bits = bits_per_weight(*f, model.tensors()[item.tensors[0]].weight.cols);
-    if (bits > 0.45 * mean_bits && bits < 2 * mean_bits + 1.5) item.formats.push_back(f);
+    if (bits > 0.45 * least_bits && bits < 2 * most_bits + 1.5) item.formats.push_back(f);
   }
 }
 
-class Allocation {
- public:
-  Allocation(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target)
+}  // namespace
+
+struct FormatBudget::Impl {
+  Impl(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target, dim lowest,
+       dim highest)
       : model_(model), recipe_(recipe), container_(container), name_(target.filename().string()) {
     plans_ = choose_formats(model, recipe, container);
     items_ = items_of(model, recipe, plans_);
     if (items_.empty()) throw input_error("max-bytes", "expected matrices to choose formats for, all are decided");
+    list_formats(lowest, highest);
+    fixed_ = total_bytes(std::vector<std::size_t>(items_.size(), 0)) - bytes_of_first();
   }
 
-  std::vector<Override> run(Progress& progress) {
-    list_formats();
-    const dim fixed = total_bytes(std::vector<std::size_t>(items_.size(), 0)) - bytes_of_first();
-    if (smallest() + fixed > *recipe_.max_bytes) throw too_small(smallest() + fixed);
-    measure(progress);
-    dim budget = *recipe_.max_bytes - fixed;
+  std::vector<Override> within(dim max_bytes, Progress& progress) {
+    if (smallest() + fixed_ > max_bytes) throw too_small(max_bytes);
+    if (!std::exchange(measured_, true)) measure(progress);
+    dim budget = max_bytes - fixed_;
     for (int attempt = 0; attempt < 8; ++attempt) {
       const std::vector<std::size_t> chosen = choose_within(options_, budget);
       if (chosen.empty()) break;
       const dim total = total_bytes(chosen);
-      if (total <= *recipe_.max_bytes) return overrides_of(chosen);
-      budget -= total - *recipe_.max_bytes;  // alignment between tensors
+      if (total <= max_bytes) return overrides_of(chosen);
+      budget -= total - max_bytes;  // alignment between tensors
     }
-    throw too_small(smallest() + fixed);
+    throw too_small(max_bytes);
   }
 
- private:
-  Error too_small(dim least) const {
+  Error too_small(dim asked) const {
     return Error(Blame::input, "max-bytes",
-                 fmt::format("expected at least {} bytes, got {}", least, *recipe_.max_bytes),
+                 fmt::format("expected at least {} bytes, got {}", smallest() + fixed_, asked),
                  "the smallest formats that fit these shapes take so much");
   }
 
-  void list_formats() {
+  void list_formats(dim lowest, dim highest) {
     dim values = 0;
     for (const auto& [key, item] : items_) values += item.values;
-    mean_bits_ = 8.0 * double(*recipe_.max_bytes) / double(values);
+    const double least = 8.0 * double(lowest) / double(values), most = 8.0 * double(highest) / double(values);
+    mean_bits_ = std::sqrt(least * most);
     for (auto& [key, item] : items_) {
-      add_formats(model_, container_, mean_bits_, item);
-      if (item.formats.empty()) add_formats(model_, container_, 8, item);
+      add_formats(model_, container_, least, most, item);
+      if (item.formats.empty()) add_formats(model_, container_, 8, 8, item);
       if (item.formats.empty()) item.formats = {&f16_format()};  // a shape that nothing smaller fits
     }
     for (const auto& [key, item] : items_) {
@@ -184,15 +188,27 @@ class Allocation {
   std::vector<TensorPlan> plans_;
   std::map<ItemKey, Item> items_;
   double mean_bits_ = 0;
+  dim fixed_ = 0;  // bytes that no choice changes
+  bool measured_ = false;
   std::vector<std::vector<Option>> options_;  // as items_
 };
 
-}  // namespace
+FormatBudget::FormatBudget(const Model& model, const Recipe& recipe, Container container,
+                           const std::filesystem::path& target, dim lowest, dim highest)
+    : impl_(std::make_unique<Impl>(model, recipe, container, target, lowest, highest)) {}
+FormatBudget::~FormatBudget() = default;
+
+dim FormatBudget::smallest_bytes() const { return impl_->smallest() + impl_->fixed_; }
+
+std::vector<Override> FormatBudget::within(dim max_bytes, Progress& progress) {
+  return impl_->within(max_bytes, progress);
+}
 
 std::vector<Override> allocate_formats(const Model& model, const Recipe& recipe, Container container,
                                        const std::filesystem::path& target, Progress& progress) {
   PITH_CHECK(recipe.max_bytes);
-  return Allocation(model, recipe, container, target).run(progress);
+  return FormatBudget(model, recipe, container, target, *recipe.max_bytes, *recipe.max_bytes)
+      .within(*recipe.max_bytes, progress);
 }
 
 }  // namespace pith
