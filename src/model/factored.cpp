@@ -1,12 +1,15 @@
 #include "model/factored.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "core/parallel.h"
 #include "formats/format.h"
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
+#include "model/surgery/add_bias.h"
 
 namespace pith {
 
@@ -46,6 +49,36 @@ void split(Model::Impl& m, std::span<const Factors> factors) {
   PITH_CHECK(next == factors.end());
   m.tensors = std::move(out);
   m.notes.push_back(fmt::format("{} matrices are products of two thinner ones", factors.size()));
+}
+
+constexpr Role kAttention[] = {Role::attn_q, Role::attn_k, Role::attn_v, Role::attn_qkv, Role::attn_o};
+constexpr Role kFeedForward[] = {Role::ffn_gate, Role::ffn_up, Role::ffn_gate_up, Role::ffn_down};
+
+// Of one factored matrix.
+struct OwnBias {
+  Role role;
+  dim layer;
+  const std::vector<float>* values;
+};
+
+void add_biases(Model::Impl& m, std::span<const OwnBias> all) {
+  bool attention = false, feed_forward = false;
+  for (const auto& [role, layer, bias] : all) {
+    add_bias(m, role, layer, *bias);
+    attention |= std::count(std::begin(kAttention), std::end(kAttention), role) > 0;
+    feed_forward |= std::count(std::begin(kFeedForward), std::end(kFeedForward), role) > 0;
+  }
+  for (dim layer = 0; layer < m.config.layers; ++layer) {
+    for (const Role role : kAttention)
+      if (attention) add_bias(m, role, layer, {});
+    for (const Role role : kFeedForward)
+      if (feed_forward) add_bias(m, role, layer, {});
+  }
+  if (m.hf_config.empty() || all.empty()) return;
+  nlohmann::json config = nlohmann::json::parse(m.hf_config);
+  if (attention && !m.arch->hf_bias_key.empty()) config[std::string(m.arch->hf_bias_key)] = true;
+  if (feed_forward) config["mlp_bias"] = true;
+  m.hf_config = config.dump();
 }
 
 std::vector<float> values_of(const ModelTensor& t) {
@@ -89,6 +122,15 @@ void merge(Model::Impl& m) {
 
 }  // namespace
 
+bool takes_biases(const Model& model) {
+  std::set<Role> needed, named;
+  for (const ModelTensor& t : model.tensors())
+    if (t.layer >= 0 && t.part == Part::weight && is_linear(t.role)) needed.insert(t.role);
+  for (const TensorName& e : model.arch().tensors)
+    if (e.part == Part::bias && !(model.is_gguf() ? e.gguf : e.hf).empty()) named.insert(e.role);
+  return std::includes(named.begin(), named.end(), needed.begin(), needed.end());
+}
+
 bool is_factored(const Model& model) {
   return std::any_of(model.tensors().begin(), model.tensors().end(),
                      [](const ModelTensor& t) { return t.part == Part::inner; });
@@ -110,8 +152,13 @@ Model factored_model(const Model& model, std::vector<Factors> factors, std::shar
     PITH_CHECK(1 <= f.rank && f.rank <= std::min(t.weight.rows, t.weight.cols));
   }
   std::sort(factors.begin(), factors.end(), [](const Factors& a, const Factors& b) { return a.tensor < b.tensor; });
-  return Model::edited(
-      model, [factors = std::move(factors), keeper = std::move(keeper)](Model::Impl& m) { split(m, factors); });
+  return Model::edited(model, [factors = std::move(factors), keeper = std::move(keeper)](Model::Impl& m) {
+    std::vector<OwnBias> own;
+    for (const Factors& f : factors)
+      if (!f.bias.empty()) own.push_back({m.tensors[f.tensor].role, m.tensors[f.tensor].layer, &f.bias});
+    split(m, factors);
+    add_biases(m, own);
+  });
 }
 
 Model merged_model(const Model& model) { return Model::edited(model, merge); }

@@ -13,6 +13,7 @@ struct Factors {
   dim rank = 0;
   const float* outer = nullptr;  // (rows, rank)
   const float* inner = nullptr;  // (rank, cols)
+  std::vector<float> bias = {};  // (rows) added to what the factors give; empty: nothing
 };
 
 bool is_factored(const Model& model);  // some matrix of it is
@@ -20,7 +21,11 @@ bool is_factored(const Model& model);  // some matrix of it is
 // Why this matrix cannot be factored; empty: it can.
 std::string cannot_factor(const Model& model, const ModelTensor& t);
 
-// The model again, opened anew, with factors in place of these matrices, in f32. They lie in memory that `keeper` owns,
+// Whether the family has a place for biases of all the matrices of its blocks.
+bool takes_biases(const Model& model);
+
+// The model again, opened anew, with factors in place of these matrices, in f32; where some have a bias its branch's
+// other matrices get one of zeros, since programs take biases for all or none. They lie in memory that `keeper` owns,
 // which the model holds on to.
 Model factored_model(const Model& model, std::vector<Factors> factors, std::shared_ptr<const void> keeper);
 

@@ -1,8 +1,11 @@
 // Models whose matrices are products: made, written, opened, multiplied out, rounded, trained.
 #include <fstream>
+#include <map>
 
+#include "compress/calibrate/probe.h"
 #include "compress/method.h"
 #include "model/backward/model_backward.h"
+#include "model/block_forward.h"
 #include "model/factored.h"
 #include "model/fast_network.h"
 #include "tests/compress/logits.h"
@@ -28,7 +31,7 @@ Outcome run_as(Container container, const std::filesystem::path& source, const R
 
 double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }
 
-constexpr const char* kMethods[] = {"svd", "fwsvd", "asvd", "svd_llm"};
+constexpr const char* kMethods[] = {"svd", "fwsvd", "asvd", "svd_llm", "lord"};
 
 std::vector<float> decoded(const ModelTensor& t) {
   std::vector<float> out(std::size_t(t.weight.rows * t.weight.cols));
@@ -172,6 +175,55 @@ TEST(Factorize, AllocationsKeepToTheRatio) {
     EXPECT_LE(values, 589824 * 7 / 10) << allocation;
     EXPECT_GT(values, 589824 * 6 / 10) << allocation;
   }
+}
+
+// What factors lose of the mean of a matrix's outputs, the bias of lord restores.
+TEST(Factorize, LordKeepsTheMeanOfOutputs) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 1});
+  const Model before = Model::open(source);
+  const CalibrationTokens tokens = calibration_tokens(before, {.files = {}, .samples = 4, .length = 24, .seed = 3});
+  struct Means : LinearObserver {
+    std::map<Role, std::vector<double>> of;
+    void linear_input(Role, dim, const float*, dim, dim) override {}
+    void linear_output(Role role, dim, const float* y, dim rows, dim cols) override {
+      of[role].resize(std::size_t(cols));
+      for (dim i = 0; i < rows * cols; ++i) of[role][std::size_t(i % cols)] += double(y[i]);
+    }
+  };
+  const auto means = [&](const Model& model) {
+    Means out;
+    BlockForward forward(Network::of(model), 64);
+    for (const auto& s : tokens.sequences) {
+      std::vector<float> x(s.size() * 256);
+      forward.embed(s, x.data());
+      forward.run(0, x.data(), dim(s.size()), &out);
+    }
+    return out.of[Role::attn_v];
+  };
+  const auto off = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(a[i] - b[i], 2);
+    return std::sqrt(sum);
+  };
+  const std::vector<double> was = means(before);
+  run_as(Container::pith, source, factored("lord", {"ratio=0.7"}), temp.path / "lord");
+  run_as(Container::pith, source, factored("svd", {"ratio=0.7"}), temp.path / "svd");
+  EXPECT_LT(off(was, means(Model::open(temp.path / "lord"))), 1e-3 * off(was, std::vector<double>(was.size())));
+  EXPECT_GT(off(was, means(Model::open(temp.path / "svd"))), 0.1 * off(was, std::vector<double>(was.size())));
+}
+
+TEST(Factorize, LaserCutsWhereTheLossFalls) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 2, .hidden = 64, .ffn = 128});
+  const Recipe recipe = factored("laser", {"margin=0", "where=*", "tokens=16", "multiple=8"});
+  run_as(Container::pith, source, recipe, temp.path / "out");
+  const Model before = Model::open(source), after = Model::open(temp.path / "out");
+  EXPECT_TRUE(is_factored(after));
+  CalibrationTokens tokens = calibration_tokens(before, *recipe.calibration);
+  tokens.sequences.resize(1);
+  Probe probe(before, tokens, 16);
+  EXPECT_LT(probe.measure(Network::of(after)).nll, probe.measure(Network::of(before)).nll);
 }
 
 TEST(Factorize, DamagedFactorsAreRefused) {

@@ -141,6 +141,24 @@ TEST(LowRankSolver, InputsMomentsLoseLeastOfTheOutputs) {
   }
 }
 
+// LoRD: around their mean, outputs lose the tail of the eigenvalues of their covariance.
+TEST(LowRankSolver, AroundTheMeanItIsTheTailOfTheCovariance) {
+  for (const auto& [rows, cols] : kShapes) {
+    const Values w = normals(rows * cols, 13);
+    Values x = correlated_inputs(400, cols, 14);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += float(i % std::size_t(cols)) * 0.1f;
+    std::vector<double> mean(static_cast<std::size_t>(cols));
+    for (std::size_t i = 0; i < x.size(); ++i) mean[i % mean.size()] += double(x[i]) / 400;
+    Values around = x;
+    for (std::size_t i = 0; i < x.size(); ++i) around[i] -= float(mean[i % mean.size()]);
+    const SecondMoment moment = moment_of(x, cols);
+    const WeightedSvd svd(w.data(), rows, cols, {.rows = {}, .cols = {}, .moment = &moment, .mean = mean});
+    for (const dim rank : {3, 10})
+      EXPECT_NEAR(damage(w, product_of(svd.factors(rank), rows, cols), moments(around, cols), cols), svd.tail(rank),
+                  2e-3 * svd.tail(0));
+  }
+}
+
 // Inputs that never leave a plane: nothing outside it is kept, and nothing is lost.
 TEST(LowRankSolver, InputsOfLowRankNeedNoMore) {
   for (const auto& [rows, cols] : kShapes) {

@@ -96,14 +96,32 @@ class Factorizer {
     walked_ = 0;
   }
 
-  LowRank factors_of(std::size_t i, dim rank, const InputStats* stats) const {
+  // (W - B A) m
+  static std::vector<float> lost_mean(const std::vector<float>& w, const LowRank& f, const std::vector<double>& mean) {
+    const std::size_t cols = mean.size(), rank = std::size_t(f.rank);
+    std::vector<double> inner(rank);
+    for (std::size_t k = 0; k < rank; ++k)
+      for (std::size_t c = 0; c < cols; ++c) inner[k] += double(f.a[k * cols + c]) * mean[c];
+    std::vector<float> out;
+    for (std::size_t r = 0; r * cols < w.size(); ++r) {
+      double sum = 0;
+      for (std::size_t c = 0; c < cols; ++c) sum += double(w[r * cols + c]) * mean[c];
+      for (std::size_t k = 0; k < rank; ++k) sum -= double(f.b[r * rank + k]) * inner[k];
+      out.push_back(float(sum));
+    }
+    return out;
+  }
+
+  LowRank factors_of(std::size_t i, dim rank, const InputStats* stats, std::vector<float>* bias) const {
     const ModelTensor& t = model_.tensors()[i];
     const std::vector<float> w = values_of(i);
-    LowRank out = WeightedSvd(w.data(), t.weight.rows, t.weight.cols, call_.weigh(i, stats)).factors(rank);
+    const Weighing weighing = call_.weigh(i, stats);
+    LowRank out = WeightedSvd(w.data(), t.weight.rows, t.weight.cols, weighing).factors(rank);
     if (refit_wanted() && stats) refit(w.data(), t.weight.rows, t.weight.cols, *stats->moment, out);
     for (const auto* values : {&out.a, &out.b})
       if (!std::all_of(values->begin(), values->end(), [](float v) { return std::isfinite(v); }))
         throw input_error(t.name, "expected finite factors, got others");
+    if (call_.biases && !weighing.mean.empty() && t.expert < 0) *bias = lost_mean(w, out, weighing.mean);
     return out;
   }
 
@@ -116,11 +134,12 @@ class Factorizer {
   void factor(std::size_t i, const InputStats* stats, Calibrator* calibrator) {
     const dim rank = ranks_.at(i);
     if (rank == 0) return;
-    const LowRank found = factors_of(i, rank, stats);
+    std::vector<float> bias;
+    const LowRank found = factors_of(i, rank, stats, &bias);
     std::optional<Encoded> product;  // so that later blocks see what the factors give
     if (calibrator) product = product_of(found, model_.tensors()[i]);
     const std::lock_guard lock(mutex_);
-    factors_[i] = {i, rank, keep(found.b), keep(found.a)};
+    factors_[i] = {i, rank, keep(found.b), keep(found.a), std::move(bias)};
     if (!product) return;
     const ExportTensor out{.source = i, .format = &f32_format(), .rows_from = {}, .slots = {}};
     calibrator->take(out, 0, {product->data, std::size_t(product->owned.size_bytes())});

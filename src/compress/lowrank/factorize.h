@@ -13,6 +13,7 @@ struct FactorizeCall {
   bool moments = false;    // `weigh` wants the inputs'
   // What counts in this matrix of Model::tensors(); stats: of its inputs, null where nothing was measured.
   std::function<Weighing(std::size_t tensor, const InputStats* stats)> weigh;
+  bool biases = false;  // what the factors lose of the outputs' mean (Weighing::mean) becomes a bias
 };
 
 // Options `ratio`, `where`, `allocation`, `multiple`, `prefix`; with refits also `refit`.

@@ -27,11 +27,13 @@ void add_to_diagonal(Matrix& h, dim n, double value) {
 }
 
 // The mean of x^T x.
-Matrix mean_of(const SecondMoment& moment, double damping = 0) {
+Matrix mean_of(const SecondMoment& moment, double damping = 0, const Matrix& center = {}) {
   Matrix h = sized(moment.size(), moment.size());
   moment.copy_to(h.data());
   const double scale = 1 / double(std::max<dim>(1, moment.rows()));
   for (double& v : h) v *= scale;
+  for (std::size_t i = 0; i < center.size(); ++i)
+    for (std::size_t j = 0; j < center.size(); ++j) h[i * center.size() + j] -= center[i] * center[j];
   if (damping > 0) add_to_diagonal(h, moment.size(), damping * mean_diagonal(h, moment.size()));
   return h;
 }
@@ -50,9 +52,9 @@ void with_damping(const Matrix& h, dim n, const Solve& solve) {
 }
 
 // R with H = R R^T.
-Matrix root_of(const SecondMoment& moment, double damping) {
+Matrix root_of(const SecondMoment& moment, double damping, const Matrix& center) {
   Matrix out;
-  with_damping(mean_of(moment, damping), moment.size(), [&](Matrix h) {
+  with_damping(mean_of(moment, damping, center), moment.size(), [&](Matrix h) {
     const bool definite = factor_upper(h.data(), moment.size());
     if (definite) out = std::move(h);
     return definite;
@@ -84,7 +86,7 @@ WeightedSvd::WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing)
   Matrix square = sized(n, n);
   if (wide && weighing_.moment) {  // D W H W^T D: no root of H is needed, nor need it be definite
     Matrix half = sized(rows, cols);
-    const Matrix h = mean_of(*weighing_.moment, weighing_.damping);
+    const Matrix h = mean_of(*weighing_.moment, weighing_.damping, weighing_.mean);
     matrix_product(w_.data(), Turned::no, h.data(), Turned::no, rows, cols, cols, half.data());
     matrix_product(half.data(), Turned::no, w_.data(), Turned::yes, rows, rows, cols, square.data());
     for (dim i = 0; i < n; ++i)
@@ -93,7 +95,7 @@ WeightedSvd::WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing)
     root_w_ = w_;
     scale_cols(root_w_, weighing_.cols);
     if (weighing_.moment) {
-      const Matrix root = root_of(*weighing_.moment, weighing_.damping);
+      const Matrix root = root_of(*weighing_.moment, weighing_.damping, weighing_.mean);
       matrix_product(w_.data(), Turned::no, root.data(), Turned::no, rows, cols, cols, root_w_.data());
     }
     const double* m = root_w_.data();
@@ -186,7 +188,7 @@ double damage(const float* w, dim rows, dim cols, const SecondMoment& moment, co
 
 LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank) {
   PITH_CHECK(rank >= 1);
-  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .damping = 0.01})
+  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .mean = {}, .damping = 0.01})
       .factors(std::min({rank, rows, cols}));
 }
 

@@ -21,6 +21,7 @@ struct Weighing {
   std::vector<double> rows = {};         // (rows) D's diagonal, above 0; empty: 1
   std::vector<double> cols = {};         // (cols) R's diagonal, above 0; empty: 1
   const SecondMoment* moment = nullptr;  // instead of cols: R R^T, a mean over its rows
+  std::vector<double> mean = {};         // (cols) of the inputs: their spread around it counts, not the moments alone
   double damping = 0;  // of its mean diagonal, added to the diagonal: few inputs are not all there are
 };
 

@@ -7,6 +7,7 @@
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
 #include "model/surgery.h"
+#include "model/surgery/add_bias.h"
 #include "model/surgery/cut_config.h"
 #include "model/surgery/indices.h"
 
@@ -179,42 +180,6 @@ class Surgeon {
     if (t.shape.size() == 1) t.shape = {t.weight.cols};
   }
 
-  // What the family calls it; null where it has no such tensor.
-  const TensorName* entry(Role role, Part part) const {
-    for (const TensorName& e : m_.arch->tensors)
-      if (e.role == role && e.part == part && !(m_.gguf.empty() ? e.hf : e.gguf).empty()) return &e;
-    return nullptr;
-  }
-
-  ModelTensor* find(Role role, dim layer, Part part) {
-    const auto at = std::find_if(m_.tensors.begin(), m_.tensors.end(), [&](const ModelTensor& t) {
-      return t.role == role && t.layer == layer && t.part == part;
-    });
-    return at == m_.tensors.end() ? nullptr : &*at;
-  }
-
-  void add_bias(Role role, dim layer, const std::vector<float>& more, dim size) {
-    const ModelTensor* old = find(role, layer, Part::bias);
-    const TensorName* name = entry(role, Part::bias);
-    if (!old && (!name || !find(role, layer, Part::weight))) return;
-    std::vector<float> values(static_cast<std::size_t>(size), 0.0f);
-    if (old) old->weight.format->decode(*old->weight.format, old->weight.data, size, values.data());
-    for (std::size_t i = 0; i < more.size(); ++i) values[i] += more[i];
-    if (old && more.empty()) return;
-    if (!old) {
-      ModelTensor made;
-      made.name = tensor_name(m_.gguf.empty() ? name->hf : name->gguf, layer);
-      made.role = role;
-      made.part = Part::bias;
-      made.layer = layer;
-      made.shape = {size};
-      set_shape(made);
-      m_.tensors.insert(m_.tensors.begin() + (find(role, layer, Part::weight) - m_.tensors.data()) + 1,
-                        std::move(made));
-    }
-    keep(*find(role, layer, Part::bias), f32_format(), values.data(), size * dim(sizeof(float)));
-  }
-
   // Programs take biases for all projections of a branch or for none, so the others get zeros.
   void add_biases() {
     const auto picked = [](const std::vector<float>& all, const std::vector<dim>& at) {
@@ -224,21 +189,19 @@ class Surgeon {
     };
     for (std::size_t l = 0; l < s_.blocks.size(); ++l) {
       const BlockCut& b = s_.blocks[l];
-      const dim layer = dim(l), hidden = dim(s_.hidden.size());
+      const dim layer = dim(l);
       if (!b.attn_bias.empty()) {
-        const dim q = dim(b.heads.size()) * c_.head_dim, kv = dim(b.kv_heads.size()) * c_.head_dim;
-        add_bias(Role::attn_o, layer, picked(b.attn_bias, s_.hidden), hidden);
-        add_bias(Role::attn_q, layer, {}, q);
-        add_bias(Role::attn_k, layer, {}, kv);
-        add_bias(Role::attn_v, layer, {}, kv);
-        add_bias(Role::attn_qkv, layer, {}, q + 2 * kv);
+        add_bias(m_, Role::attn_o, layer, picked(b.attn_bias, s_.hidden));
+        add_bias(m_, Role::attn_q, layer, {});
+        add_bias(m_, Role::attn_k, layer, {});
+        add_bias(m_, Role::attn_v, layer, {});
+        add_bias(m_, Role::attn_qkv, layer, {});
       }
       if (!b.ffn_bias.empty()) {
-        const dim n = dim(b.neurons.size());
-        add_bias(Role::ffn_down, layer, picked(b.ffn_bias, s_.hidden), hidden);
-        add_bias(Role::ffn_gate, layer, {}, n);
-        add_bias(Role::ffn_up, layer, {}, n);
-        add_bias(Role::ffn_gate_up, layer, {}, 2 * n);
+        add_bias(m_, Role::ffn_down, layer, picked(b.ffn_bias, s_.hidden));
+        add_bias(m_, Role::ffn_gate, layer, {});
+        add_bias(m_, Role::ffn_up, layer, {});
+        add_bias(m_, Role::ffn_gate_up, layer, {});
       }
     }
   }
