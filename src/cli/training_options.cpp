@@ -7,9 +7,11 @@
 #include "cli/output_files.h"
 #include "compress/pipeline.h"
 #include "compress/policy.h"
+#include "compress/prepare.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "formats/format.h"
+#include "model/factored.h"
 #include "report/human.h"
 #include "report/training.h"
 #include "train/result.h"
@@ -22,7 +24,7 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
                  "what to learn from: plain text, or .jsonl (.json) with messages, text, or instruction and output")
       ->required();
   app.add_option("-o,--out", o.out, "the model or adapter to write (default: beside the model)");
-  app.add_option("--to", o.to, "container of the model: gguf or hf (default: as the model, or as --out ends)");
+  app.add_option("--to", o.to, "container of the model: gguf, hf or pith (default: as the model, or as --out ends)");
   app.add_option("-f,--format", o.format, "of the model's values: f32, f16, bf16 (default: as the model, else bf16)");
   app.add_option("--lora", o.lora,
                  "learn adapters of this rank; the model itself, in whatever format, stays as it is (QLoRA)")
@@ -97,6 +99,7 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   t.checkpoint_every = dim(o.checkpoint_every);
   t.resume = o.resume;
   t.rollout = o.rollout;
+  t.made = o.student_from;
   return t;
 }
 
@@ -104,8 +107,10 @@ Container container_of(const TrainingFlags& o, const Model& model) {
   const Container c = !o.to.empty()                      ? container_or_throw(o.to)
                       : o.out.ends_with(".gguf")         ? Container::gguf
                       : o.out.empty() && model.is_gguf() ? Container::gguf
+                      : is_factored(model)               ? Container::pith
                                                          : Container::hf;
-  if (c != Container::gguf && c != Container::hf) throw input_error("to", "expected gguf or hf, got {}", o.to);
+  if (c != Container::gguf && c != Container::hf && c != Container::pith)
+    throw input_error("to", "expected gguf, hf or pith, got {}", o.to);
   return c;
 }
 
@@ -144,6 +149,27 @@ dim write_result(const TrainingFlags& o, const Model& model, const Trainable& tr
   return compress(learned, recipe, container_of(o, model), target, limits, terminal_progress()).output_bytes;
 }
 
+// The student that the flags make of the model; none: the model itself.
+std::optional<Model> smaller_model(const TrainingFlags& o, const Model& source) {
+  if (o.student_from.empty()) return std::nullopt;
+  if (o.lora > 0)
+    throw Error(Blame::input, "student-from", "expected a student that is written whole, got --lora",
+                "shrink first (pith prune), then learn an adapter for what was written");
+  Recipe recipe;
+  recipe.calibration = CalibrationChoice{.files = {o.data.begin(), o.data.end()}, .samples = 32, .length = 256};
+  for (std::size_t begin = 0; begin <= o.student_from.size();) {
+    const std::size_t end = std::min(o.student_from.find('+', begin), o.student_from.size());
+    NamedOptions step = named_options(std::string_view(o.student_from).substr(begin, end - begin));
+    if (!method_or_throw(step.name).reshape)
+      throw Error(Blame::input, "student-from",
+                  fmt::format("expected methods that make a smaller model, got {}", step.name),
+                  "depth, flap, wanda_sp, minitron, slicegpt, svd_llm, ... (see: pith methods)");
+    recipe.steps.push_back({std::move(step.name), std::move(step.given), {}});
+    begin = end + 1;
+  }
+  return reshaped_model(source, recipe, Container::pith, terminal_progress());
+}
+
 std::string what_text(const TrainChoice& choice) {
   if (choice.what == TrainWhat::lora) return fmt::format("adapters of rank {}, alpha {:g}", choice.rank, choice.alpha);
   return choice.what == TrainWhat::norms ? "norms" : "all values";
@@ -152,7 +178,9 @@ std::string what_text(const TrainChoice& choice) {
 }  // namespace
 
 void run_training(const TrainingFlags& o, const char* ending, const MakeLoss& make_loss) {
-  const Model model = Model::open(o.model);
+  const Model source = Model::open(o.model);
+  const std::optional<Model> smaller = smaller_model(o, source);
+  const Model& model = smaller ? *smaller : source;
   const std::string target = target_of(o, model, ending);
   if (!o.overwrite && std::filesystem::exists(target))
     throw Error(Blame::input, target, "expected a place for the output, something is there", "--overwrite replaces it");

@@ -92,6 +92,7 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                     {"rate", {schedule_name(o.schedule), o.rate, o.floor, o.warmup, o.clip}},
                     {"steps", {planned, o.batch, o.micro_tokens}},
                     {"rollout", {o.rollout.share, o.rollout.new_tokens, o.rollout.temperature}},
+                    {"made", o.made},
                     {"seed", o.seed},
                     {"version", PITH_VERSION}};
   return sha256_hex(all.dump());

@@ -28,6 +28,7 @@ struct TrainOptions {
   dim micro_tokens = 1024;                // about so many go through the model at once
   dim activation_bytes = dim(512) << 20;  // for tapes that spare a second forward pass
   std::uint64_t seed = 0;
+  std::string made = {};                  // how the model was made of its files; empty: it is what they say
   Rollout rollout = {};                   // needs an objective that judges any text
   std::filesystem::path checkpoint = {};  // empty: none
   dim checkpoint_every = 0;               // steps; 0: at no step but the last that after_step ends the run at

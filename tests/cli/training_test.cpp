@@ -102,6 +102,26 @@ TEST_F(TrainingTest, DistillationTakesATeacherOrItsCache) {
   EXPECT_EQ(own.exit_code, 0) << own.err;
 }
 
+TEST_F(TrainingTest, ShrinksAndHeals) {
+  const auto shrunk = [&](const char* verb, const std::string& arguments, const char* name) {
+    const auto ran =
+        run_pith(std::string(verb) + " " + shell_quote(model) + " " + arguments + " --calibrate " + shell_quote(data) +
+                 " --calibrate-samples 32 --calibrate-length 256 -o " + shell_quote(at(name)));
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  };
+  shrunk("prune", "--method depth --set layers=1", "cut");
+  shrunk("factorize", "--method svd_llm --ratio 40% --set multiple=4", "thin");
+  for (const auto& [how, alone, name] : {std::tuple("depth:layers=1", "cut", "healed-cut"),
+                                         std::tuple("svd_llm:ratio=0.4,multiple=4", "thin", "healed-thin")}) {
+    const auto ran = train("distill", model, name, std::string("--student-from ") + how + " --steps 6 --rate 2e-3");
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_LT(perplexity(at(name)), perplexity(at(alone))) << how;
+  }
+  EXPECT_NE(test::read_file(at("healed-thin") + "/model.safetensors").find("q_proj.inner.weight"), std::string::npos);
+  const auto wrong = train("distill", model, "x", "--student-from gptq");
+  EXPECT_NE(wrong.err.find("expected methods that make a smaller model"), std::string::npos) << wrong.err;
+}
+
 TEST_F(TrainingTest, WhatCannotBeIsRefused) {
   const auto other = test::data_folder() / "models/babyllama_tok105/babyllama_tok105-f32.gguf";
   EXPECT_EQ(train("distill", model, "x", "").exit_code, 1);

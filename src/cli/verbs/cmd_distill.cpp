@@ -33,12 +33,15 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
                                         Held& held) {
   DistillLoss loss = f.distill;
   loss.divergence = &divergence_or_throw(f.loss);
-  if (f.teacher.empty() && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
+  const std::string teacher = !f.teacher.empty()                ? f.teacher
+                              : f.training.student_from.empty() ? std::string()
+                                                                : f.training.model;  // of which the student was made
+  if (teacher.empty() && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
   if (f.training.rollout.share > 0 && !f.cache.empty())
     throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
   if (f.training.rollout.share > 0 && loss.cross_entropy > 0)
     throw input_error("on-policy", "expected no --cross-entropy: the student's own tokens are no answers to learn");
-  if (!f.teacher.empty()) held.teacher.emplace(Model::open(f.teacher));
+  if (!teacher.empty()) held.teacher.emplace(Model::open(teacher));
   if (f.cache.empty()) return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences);
   if (held.teacher) check_same_vocabulary(student, *held.teacher);
   if (held.teacher && held.teacher->config().vocab != student.config().vocab)
@@ -55,6 +58,9 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
 void set_up(CLI::App& app) {
   auto f = std::make_shared<DistillFlags>();
   add_training_options(app, f->training);
+  app.add_option("--student-from", f->training.student_from,
+                 "shrink and heal: METHOD[:option=value,...][+...] makes the student of the model, which is then its "
+                 "teacher, e.g. depth:layers=4 or flap:ratio=0.2");
   std::string losses;
   for (const Divergence* d : divergences())
     losses += fmt::format("{}{} ({})", losses.empty() ? "" : "; ", d->name, d->summary);
@@ -81,7 +87,10 @@ void set_up(CLI::App& app) {
   app.callback([f] {
     Held held;
     run_training(f->training, "-distilled", [&](const Model& student, const TrainingData& data, const TrainOptions&) {
-      return TrainingLoss{objective_of(*f, student, data, held), f->teacher.empty() ? f->cache : f->teacher};
+      return TrainingLoss{objective_of(*f, student, data, held), f->teacher.empty() && !f->training.student_from.empty()
+                                                                     ? f->training.model
+                                                                 : f->teacher.empty() ? f->cache
+                                                                                      : f->teacher};
     });
   });
 }
@@ -92,6 +101,7 @@ extern const Command distill_command;
 const Command distill_command = {
     "distill", "train a model to give the distributions of another of the same vocabulary",
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss jsd --steps 200 -o student/\n"
+    "  pith distill model/ --student-from depth:layers=6 --data c4.txt --steps 200 -o smaller/\n"
     "  pith distill model-q3_k.gguf --teacher model/ --data c4.txt --lora 16 -o recovered-adapter.gguf\n"
     "  pith distill small/ --teacher large/ --data chats.jsonl --loss reverse_kl --on-policy 0.5\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3",
