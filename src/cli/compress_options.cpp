@@ -95,8 +95,7 @@ static bool ours_alone(const Step& step) {
   return m.turn || (m.ours_alone && m.ours_alone(Options(m.name, m.options, step.options)));
 }
 
-static Container choose_container(const std::string& named, const std::string& out, const Recipe& recipe,
-                                  const Model& model) {
+Container choose_container(const std::string& named, const std::string& out, const Recipe& recipe, const Model& model) {
   if (!named.empty()) return container_or_throw(named);
   if (out.ends_with(".gguf")) return Container::gguf;
   const Format* wanted = recipe.format;

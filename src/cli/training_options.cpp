@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cli/command.h"
+#include "cli/compress_options.h"
 #include "cli/output_files.h"
 #include "compress/pipeline.h"
 #include "compress/policy.h"
@@ -32,6 +33,10 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
   app.add_option("--alpha", o.alpha, "how much adapters count, times 1 / rank (default: twice the rank)");
   app.add_option("--roles", o.roles, "which matrices get adapters, e.g. 'attn_q|attn_v' (default: all linear layers)");
   app.add_flag("--norms", o.norms, "learn the norms alone");
+  app.add_option("--qat", o.qat,
+                 "quantization-aware: linear layers compute with what this format makes of their values, and are "
+                 "written so (see: pith formats), e.g. int2_g64");
+  add_activations(app, o.activations, "as they come");
   app.add_flag("--keep-zeros", o.keep_zeros, "values that are 0 stay 0: for models that were pruned");
   app.add_option("--length", o.length, "most tokens of a sequence")->capture_default_str();
   app.add_option("--batch", o.batch, "sequences of a step")->capture_default_str();
@@ -103,17 +108,6 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   return t;
 }
 
-Container container_of(const TrainingFlags& o, const Model& model) {
-  const Container c = !o.to.empty()                      ? container_or_throw(o.to)
-                      : o.out.ends_with(".gguf")         ? Container::gguf
-                      : o.out.empty() && model.is_gguf() ? Container::gguf
-                      : is_factored(model)               ? Container::pith
-                                                         : Container::hf;
-  if (c != Container::gguf && c != Container::hf && c != Container::pith)
-    throw input_error("to", "expected gguf, hf or pith, got {}", o.to);
-  return c;
-}
-
 const Format& format_of(const TrainingFlags& o, const Model& model) {
   if (!o.format.empty()) {
     for (const Format* f : {&f32_format(), &f16_format(), &bf16_format()})
@@ -131,6 +125,34 @@ bool is_quantized(const Model& model) {
   return std::any_of(all.begin(), all.end(), [](const ModelTensor& t) { return !is_dense(*t.weight.format); });
 }
 
+// How the result is written; of --qat in the formats that it was learned for.
+Recipe recipe_of(const TrainingFlags& o, const Model& model) {
+  Recipe recipe;
+  if (!o.activations.empty()) recipe.activations = ActSpec(o.activations);
+  if (!o.qat.empty()) {
+    recipe.format = &format_or_throw(o.qat);
+    if (is_dense(*recipe.format))
+      throw input_error("qat", "expected a format of fewer bits than f32, f16 or bf16, got {}", o.qat);
+    if (!o.format.empty()) throw input_error("format", "expected --qat or --format, got both");
+    return recipe;
+  }
+  recipe.format = recipe.embed_format = &format_of(o, model);
+  if (o.norms && o.format.empty() && is_quantized(model)) recipe.format = recipe.embed_format = nullptr;  // as they are
+  return recipe;
+}
+
+Container container_of(const TrainingFlags& o, const Model& model) {
+  if (!o.qat.empty()) return choose_container(o.to, o.out, recipe_of(o, model), model);
+  const Container c = !o.to.empty()                      ? container_or_throw(o.to)
+                      : o.out.ends_with(".gguf")         ? Container::gguf
+                      : o.out.empty() && model.is_gguf() ? Container::gguf
+                      : is_factored(model)               ? Container::pith
+                                                         : Container::hf;
+  if (c != Container::gguf && c != Container::hf && c != Container::pith)
+    throw input_error("to", "expected gguf, hf or pith, got {}", o.to);
+  return c;
+}
+
 std::string target_of(const TrainingFlags& o, const Model& model, const char* ending) {
   if (!o.out.empty()) return o.out;
   if (o.lora > 0) return adapter_target(model);
@@ -141,12 +163,20 @@ std::string target_of(const TrainingFlags& o, const Model& model, const char* en
 dim write_result(const TrainingFlags& o, const Model& model, const Trainable& trainable, const std::string& target) {
   if (o.lora > 0) return write_adapter(target, adapter_files(model, learned_adapter(trainable)), o.overwrite);
   const Model learned = learned_model(model, trainable);
-  Recipe recipe;
-  recipe.format = recipe.embed_format = &format_of(o, model);
-  if (o.norms && o.format.empty() && is_quantized(model)) recipe.format = recipe.embed_format = nullptr;  // as they are
   RunLimits limits;
   limits.overwrite = o.overwrite;
-  return compress(learned, recipe, container_of(o, model), target, limits, terminal_progress()).output_bytes;
+  return compress(learned, recipe_of(o, model), container_of(o, model), target, limits, terminal_progress())
+      .output_bytes;
+}
+
+// Formats as the result will have them.
+void round_as_written(const TrainingFlags& o, const Model& model, TrainChoice& choice) {
+  const Recipe recipe = recipe_of(o, model);
+  if (recipe.activations) choice.activations = *recipe.activations;
+  if (o.qat.empty()) return;
+  choice.rounded.resize(model.tensors().size());
+  for (const TensorPlan& plan : choose_formats(model, recipe, container_of(o, model)))
+    if (!is_dense(*plan.to)) choice.rounded[plan.source] = plan.to;
 }
 
 // The student that the flags make of the model; none: the model itself.
@@ -172,7 +202,8 @@ std::optional<Model> smaller_model(const TrainingFlags& o, const Model& source) 
 
 std::string what_text(const TrainChoice& choice) {
   if (choice.what == TrainWhat::lora) return fmt::format("adapters of rank {}, alpha {:g}", choice.rank, choice.alpha);
-  return choice.what == TrainWhat::norms ? "norms" : "all values";
+  if (choice.what == TrainWhat::norms) return "norms";
+  return choice.rounded.empty() ? "all values" : "all values, rounded on the way";
 }
 
 }  // namespace
@@ -184,8 +215,8 @@ void run_training(const TrainingFlags& o, const char* ending, const MakeLoss& ma
   const std::string target = target_of(o, model, ending);
   if (!o.overwrite && std::filesystem::exists(target))
     throw Error(Blame::input, target, "expected a place for the output, something is there", "--overwrite replaces it");
-  const TrainOptions options = options_of(o, target);
-  (void)format_of(o, model);
+  TrainOptions options = options_of(o, target);
+  round_as_written(o, model, options.choice);
   const TrainingData data = training_data(model.tokenizer(), model.config(),
                                           {{o.data.begin(), o.data.end()}, dim(o.length), o.train_on_prompts});
   const TrainingLoss loss = make_loss(model, data, options);

@@ -15,7 +15,8 @@ namespace pith::cli {
 
 struct TrainingFlags {
   std::string model, out, to, format, roles, schedule = "cosine", activation_memory = "512MB", precision = "bf16",
-                                             student_from;  // distill
+                                             student_from,  // distill
+      qat, activations;
   std::vector<std::string> data;
   long long lora = 0, length = 512, batch = 8, steps = 0, seed = 0, micro_tokens = 1024, checkpoint_every = 0,
             stop_after = 0;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "formats/format.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "io/sha256.h"
@@ -81,6 +82,8 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                             const TrainOptions& o, dim planned) {
   Json roles = Json::array();
   for (const Role r : o.choice.roles) roles.push_back(role_name(r));
+  Json rounded = Json::array();
+  for (const Format* f : o.choice.rounded) rounded.push_back(f ? std::string(f->name) : std::string());
   const Json all = {{"model", model.source_stamp()},
                     {"data", data.hash},
                     {"objective", {objective.describe(), objective.identity()}},
@@ -93,6 +96,7 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                     {"steps", {planned, o.batch, o.micro_tokens}},
                     {"rollout", {o.rollout.share, o.rollout.new_tokens, o.rollout.temperature}},
                     {"made", o.made},
+                    {"rounded", {rounded, o.choice.activations.text()}},
                     {"seed", o.seed},
                     {"version", PITH_VERSION}};
   return sha256_hex(all.dump());

@@ -18,8 +18,10 @@ struct Trainable::Impl {
   bool bf16 = false;
   std::vector<Block> blocks;
   Network network;
-  std::list<Weight> weights;     // what matrices multiply: views of values, or rounded copies
-  std::vector<Encoded*> copies;  // of each parameter; null where there is none
+  std::list<Weight> weights;           // what matrices multiply: views of values, or rounded copies
+  std::vector<Encoded*> copies;        // of each parameter; null where there is none
+  std::vector<const Format*> rounded;  // TrainChoice::rounded
+  ActSpec activations;
   std::list<LowRankTerm> terms;
   std::vector<BlockGradients> wanted;
   OuterGradients outer;
@@ -61,29 +63,35 @@ struct Trainable::Impl {
     if (t.role == Role::output_norm) return &network.output_norm;
     return t.layer >= 0 ? norm_in(blocks[std::size_t(t.layer)], t) : nullptr;
   }
+  const Format* format_of(const Parameter& p) const;  // that it is rounded to; null: it is not
   void use_matrix(Parameter& p, Encoded** copy);
   void use_vector(Parameter& p);
   void use_low_rank(Parameter& a, Parameter& b, float scale);
 };
 
+const Format* Trainable::Impl::format_of(const Parameter& p) const {
+  return p.kind == ParameterKind::matrix && p.tensor < rounded.size() ? rounded[p.tensor] : nullptr;
+}
+
 void Trainable::Impl::use_matrix(Parameter& p, Encoded** copy) {
   const ModelTensor& t = model.tensors()[p.tensor];
+  const bool copied = bf16 || format_of(p);
   Encoded e;
   e.format = bf16 ? &bf16_format() : &f32_format();
   e.rows = p.rows;
   e.cols = p.cols;
-  if (bf16) e.owned = Buffer(p.size() * dim(sizeof(std::uint16_t)));
-  e.data = bf16 ? e.owned.data() : p.values.data();
+  if (copied) e.owned = Buffer(p.rows * row_bytes(*e.format, p.cols));
+  e.data = copied ? e.owned.data() : p.values.data();
   if (t.part == Part::inner) {
     const Weight* weight = &weights.emplace_back(std::move(e));
-    if (bf16) *copy = &std::get<Encoded>(weights.back());
+    if (copied) *copy = &std::get<Encoded>(weights.back());
     linear(t)->inner = weight;
     find_gradient(wanted[std::size_t(t.layer)], t.role)->inner = p.gradient.as<float>();
     return;
   }
   const Weight* before = linear(t)->weight;
   const Weight* weight = &weights.emplace_back(std::move(e));
-  if (bf16) *copy = &std::get<Encoded>(weights.back());
+  if (copied) *copy = &std::get<Encoded>(weights.back());
   linear(t)->weight = weight;
   auto* gradient = p.gradient.as<float>();
   if (t.role == Role::embed) {
@@ -205,6 +213,11 @@ Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std:
     throw Error(Blame::input, "train", "expected a model without mixtures of experts, got one",
                 "training them is not supported");
   impl_->bf16 = choice.bf16 && has_bf16_products();
+  impl_->rounded = choice.rounded;
+  impl_->activations = choice.activations;
+  if (choice.activations.plan().on()) impl_->network.act = &impl_->activations.plan();
+  if (!choice.rounded.empty() && choice.what != TrainWhat::full)
+    throw input_error("train", "expected all values to be learned where they are rounded, not adapters or norms");
   if (choice.what == TrainWhat::full) add_full(model);
   if (choice.what == TrainWhat::norms) add_norms(model);
   if (choice.what == TrainWhat::lora) add_lora(model, choice);
@@ -236,9 +249,26 @@ void Trainable::clear_gradients() {
     });
 }
 
+static void publish_rounded(const Parameter& p, const Format& format, Encoded& copy) {
+  const dim each = row_bytes(*copy.format, p.cols);
+  parallel_ranges(p.rows, (dim(1) << 15) / p.cols + 1, [&](dim begin, dim end) {
+    std::vector<std::byte> codes(std::size_t(row_bytes(format, p.cols)));
+    std::vector<float> row(std::size_t(p.cols));
+    for (dim r = begin; r < end; ++r) {
+      format.encode(format, p.values.as<float>() + r * p.cols, nullptr, p.cols, RangeSearch{}, codes.data());
+      format.decode(format, codes.data(), p.cols, row.data());
+      copy.format->encode(*copy.format, row.data(), nullptr, p.cols, RangeSearch{}, copy.owned.data() + r * each);
+    }
+  });
+}
+
 void Trainable::publish() {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     if (!impl_->copies[i]) continue;
+    if (const Format* format = impl_->format_of(parameters_[i])) {
+      publish_rounded(parameters_[i], *format, *impl_->copies[i]);
+      continue;
+    }
     const auto* from = parameters_[i].values.as<float>();
     auto* to = impl_->copies[i]->owned.as<std::uint16_t>();
     parallel_ranges(parameters_[i].size(), 1 << 15, [&](dim begin, dim end) {

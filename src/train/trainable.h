@@ -7,6 +7,7 @@
 
 #include "model/backward/model_backward.h"
 #include "model/model.h"
+#include "ops/act/act_codec.h"
 #include "ops/low_rank.h"
 
 namespace pith {
@@ -21,6 +22,11 @@ struct TrainChoice {
   std::uint64_t seed = 0;        // lora: draws the first factors
   // Products of weights that are learned: in bf16 where the processor has them, on copies rounded after each step.
   bool bf16 = true;
+  // Quantization-aware training, by Model::tensors() index: matrices that compute with what this format makes of their
+  // values (its own search for ranges), while gradients go to the values as if nothing was rounded (straight through,
+  // arXiv:1308.3432). Empty, or null: with the values.
+  std::vector<const Format*> rounded = {};
+  ActSpec activations = {};  // how the inputs of linear layers are rounded meanwhile; gradients likewise
 };
 
 enum class ParameterKind { matrix, vector, low_rank_a, low_rank_b };

@@ -102,6 +102,20 @@ TEST_F(TrainingTest, DistillationTakesATeacherOrItsCache) {
   EXPECT_EQ(own.exit_code, 0) << own.err;
 }
 
+TEST_F(TrainingTest, LearnsWithTheFormatThatIsWritten) {
+  const auto rounded =
+      run_pith("quantize " + shell_quote(model) + " --format int2_g64 --to pith -o " + shell_quote(at("rtn")));
+  ASSERT_EQ(rounded.exit_code, 0) << rounded.err;
+  const auto ran = train("distill", model, "qat",
+                         "--teacher " + shell_quote(model) + " --qat int2_g64 --to pith --steps 12 --rate 2e-3");
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(test::read_file(at("qat") + "/model.safetensors").size(),
+            test::read_file(at("rtn") + "/model.safetensors").size());
+  EXPECT_LT(perplexity(at("qat")), 0.5 * perplexity(at("rtn")));
+  EXPECT_EQ(train("finetune", model, "x", "--qat int2_g64 --lora 4").exit_code, 1);
+  EXPECT_EQ(train("finetune", model, "x", "--qat bf16").exit_code, 1);
+}
+
 TEST_F(TrainingTest, ShrinksAndHeals) {
   const auto shrunk = [&](const char* verb, const std::string& arguments, const char* name) {
     const auto ran =
