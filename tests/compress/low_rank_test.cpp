@@ -1,4 +1,5 @@
 // One solver under all low-rank methods: what it says it loses is what is lost, and it is the least.
+#include "compress/lowrank/lplr.h"
 #include "compress/lowrank/ranks.h"
 #include "compress/lowrank/weighted_low_rank.h"
 #include "tests/compress/feedback_support.h"
@@ -170,6 +171,42 @@ TEST(LowRankSolver, InputsOfLowRankNeedNoMore) {
     const SecondMoment moment = moment_of(x, cols);
     const LowRank low = WeightedSvd(w.data(), rows, cols, {.rows = {}, .cols = {}, .moment = &moment}).factors(2);
     EXPECT_LT(damage(w, product_of(low, rows, cols), moments(x, cols), cols), 1e-6 * low.before);
+  }
+}
+
+// Halko, Martinsson and Tropp: with k of 4 directions more than matter, a sketch loses little more than the best does.
+TEST(Lplr, SketchesLoseLittleMoreThanTheTail) {
+  for (const auto& [rows, cols] : kShapes) {
+    Values w(std::size_t(rows * cols));
+    const Values left = normals(rows * 8, 15), right = normals(8 * cols, 16), rest = normals(rows * cols, 17);
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      w[i] = 0.01f * rest[i];
+      for (std::size_t k = 0; k < 8; ++k)
+        w[i] += left[i / std::size_t(cols) * 8 + k] * right[k * std::size_t(cols) + i % std::size_t(cols)];
+    }
+    const LowRank exact = low_precision_factors(w.data(), rows, cols, 12, nullptr, f32_format(), 1);
+    const double tail = WeightedSvd(w.data(), rows, cols, {}).tail(8);
+    const double now = lost(w, product_of(exact, rows, cols), {}, {}, cols);
+    EXPECT_LT(now, (1 + 8.0 / 3) * tail);  // the bound of the mean with 4 more than 8: 1 + 8 / (4 - 1)
+    double last = now;
+    for (const char* format : {"int8_row_sym", "int4_row_sym"}) {
+      const LowRank low = low_precision_factors(w.data(), rows, cols, 12, nullptr, format_or_throw(format), 1);
+      const double coarser = lost(w, product_of(low, rows, cols), {}, {}, cols);
+      EXPECT_GT(coarser, last) << format;
+      last = coarser;
+      // The second factor makes up for the first: rounding both apart loses more.
+      LowRank apart = exact;
+      for (auto* values : {&apart.b, &apart.a}) {
+        const dim width = values == &apart.b ? 12 : cols;
+        const Format& f = format_or_throw(format);
+        std::vector<std::byte> codes(std::size_t(row_bytes(f, width)));
+        for (dim r = 0; r < dim(values->size()) / width; ++r) {
+          f.encode(f, values->data() + r * width, nullptr, width, RangeSearch{}, codes.data());
+          f.decode(f, codes.data(), width, values->data() + r * width);
+        }
+      }
+      EXPECT_LT(coarser, lost(w, product_of(apart, rows, cols), {}, {}, cols)) << format;
+    }
   }
 }
 

@@ -116,7 +116,8 @@ class Factorizer {
     const ModelTensor& t = model_.tensors()[i];
     const std::vector<float> w = values_of(i);
     const Weighing weighing = call_.weigh(i, stats);
-    LowRank out = WeightedSvd(w.data(), t.weight.rows, t.weight.cols, weighing).factors(rank);
+    LowRank out = call_.factors ? call_.factors(i, w.data(), t.weight.rows, t.weight.cols, rank, stats)
+                                : WeightedSvd(w.data(), t.weight.rows, t.weight.cols, weighing).factors(rank);
     if (refit_wanted() && stats) refit(w.data(), t.weight.rows, t.weight.cols, *stats->moment, out);
     for (const auto* values : {&out.a, &out.b})
       if (!std::all_of(values->begin(), values->end(), [](float v) { return std::isfinite(v); }))

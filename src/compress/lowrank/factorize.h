@@ -13,6 +13,9 @@ struct FactorizeCall {
   bool moments = false;    // `weigh` wants the inputs'
   // What counts in this matrix of Model::tensors(); stats: of its inputs, null where nothing was measured.
   std::function<Weighing(std::size_t tensor, const InputStats* stats)> weigh;
+  // Makes the factors itself, where it is not empty; then `weigh` is only for spectra.
+  std::function<LowRank(std::size_t tensor, const float* w, dim rows, dim cols, dim rank, const InputStats* stats)>
+      factors = {};
   bool biases = false;  // what the factors lose of the outputs' mean (Weighing::mean) becomes a bias
 };
 

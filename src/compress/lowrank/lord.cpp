@@ -20,7 +20,7 @@ Model lord_reshape(const ReshapeTask& task, const Options& options) {
     throw Error(Blame::input, "lord",
                 fmt::format("expected a family with a place for biases, got {}", task.model.config().arch),
                 "svd_llm needs none");
-  return factorize({task, options, true, [](std::size_t, const InputStats* stats) { return weigh(stats); }, true});
+  return factorize({task, options, true, [](std::size_t, const InputStats* stats) { return weigh(stats); }, {}, true});
 }
 
 std::vector<OptionSpec> options() {
