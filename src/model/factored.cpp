@@ -25,6 +25,17 @@ void set_values(ModelTensor& t, dim rows, dim cols, const std::byte* values) {
   t.sparse.reset();
 }
 
+ModelTensor inner_tensor(const ModelTensor& t, const Factors& f) {
+  ModelTensor out;
+  out.name = name_of_inner(t.name);
+  out.role = t.role;
+  out.part = Part::inner;
+  out.layer = t.layer;
+  out.expert = t.expert;
+  set_values(out, f.rank, t.weight.cols, reinterpret_cast<const std::byte*>(f.inner));
+  return out;
+}
+
 void split(Model::Impl& m, std::span<const Factors> factors) {
   std::vector<ModelTensor> out;
   auto next = factors.begin();
@@ -34,15 +45,8 @@ void split(Model::Impl& m, std::span<const Factors> factors) {
       out.push_back(std::move(t));
       continue;
     }
-    ModelTensor inner;
-    inner.name = name_of_inner(t.name);
-    inner.role = t.role;
-    inner.part = Part::inner;
-    inner.layer = t.layer;
-    inner.expert = t.expert;
-    set_values(inner, next->rank, t.weight.cols, reinterpret_cast<const std::byte*>(next->inner));
+    if (next->inner) out.push_back(inner_tensor(t, *next));
     set_values(t, t.weight.rows, next->rank, reinterpret_cast<const std::byte*>(next->outer));
-    out.push_back(std::move(inner));
     out.push_back(std::move(t));
     ++next;
   }
@@ -110,11 +114,9 @@ Buffer product(const ModelTensor& outer, const ModelTensor& inner) {
 
 void merge(Model::Impl& m) {
   for (ModelTensor& t : m.tensors) {
-    const auto at = m.index.find({t.role, t.layer, Part::inner, t.expert});
-    if (t.part != Part::weight || at == m.index.end()) continue;
-    const ModelTensor& inner = m.tensors[at->second];
-    const dim rows = t.weight.rows;
-    set_values(t, rows, inner.weight.cols, m.scratch.keep(product(t, inner)));
+    const ModelTensor* inner = inner_of(m, t);
+    if (!inner) continue;
+    set_values(t, t.weight.rows, inner->weight.cols, m.scratch.keep(product(t, *inner)));
   }
   std::erase_if(m.tensors, [](const ModelTensor& t) { return t.part == Part::inner; });
   m.notes.push_back("factors were multiplied out: only pith's own folders hold them");
@@ -149,7 +151,7 @@ Model factored_model(const Model& model, std::vector<Factors> factors, std::shar
     const ModelTensor& t = model.tensors()[f.tensor];
     if (const std::string why = cannot_factor(model, t); !why.empty())
       throw input_error(t.name, "expected a matrix that can be factored: {}", why);
-    PITH_CHECK(1 <= f.rank && f.rank <= std::min(t.weight.rows, t.weight.cols));
+    PITH_CHECK(1 <= f.rank && f.rank <= t.weight.cols);
   }
   std::sort(factors.begin(), factors.end(), [](const Factors& a, const Factors& b) { return a.tensor < b.tensor; });
   return Model::edited(model, [factors = std::move(factors), keeper = std::move(keeper)](Model::Impl& m) {

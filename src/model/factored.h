@@ -12,7 +12,7 @@ struct Factors {
   std::size_t tensor = 0;  // into Model::tensors()
   dim rank = 0;
   const float* outer = nullptr;  // (rows, rank)
-  const float* inner = nullptr;  // (rank, cols)
+  const float* inner = nullptr;  // (rank, cols); null: that of the matrix it shares its input with (shared_input)
   std::vector<float> bias = {};  // (rows) added to what the factors give; empty: nothing
 };
 

@@ -50,7 +50,12 @@ void FastNetwork::list(Linear& linear) {
   const ActPlan* act = network_.act ? network_.act : linear.act;
   const bool rounds = act && act->on();
   list(linear.weight, linear.panels, !linear.turn && (linear.inner || !rounds));
-  if (linear.inner) list(linear.inner, linear.inner_panels, !rounds);
+  if (!linear.inner) return;
+  const auto [at, is_new] = inners_.try_emplace(linear.inner, linear.inner, nullptr);
+  auto& [inner, panels] = at->second;
+  if (is_new) list(inner, panels, !rounds);
+  linear.inner = inner;
+  linear.inner_panels = panels;
 }
 
 void FastNetwork::list(const Weight*& weight, const PanelWeight*& as_panels, bool panels) {

@@ -3,6 +3,8 @@
 // what is measured for quality runs on Network::of.
 #pragma once
 #include <deque>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "model/forward.h"
@@ -38,6 +40,7 @@ class FastNetwork {
   Network network_;
   std::vector<Block> blocks_;
   std::deque<Stored> stored_;
+  std::map<const Weight*, std::pair<const Weight*, const PanelWeight*>> inners_;  // that are listed: several read one
   Buffer arena_;
   dim bytes_ = 0, panel_bytes_ = 0;
 };

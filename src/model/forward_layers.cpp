@@ -63,30 +63,39 @@ const ActPlan* Layers::act_of(const Product& p) const {
 // The inner factors' products, for those of the products that have one; what they give, in the same order.
 void Layers::multiply_inner(std::span<const Product> products, dim layer, LinearObserver* observer) {
   dim values = 0;
-  for (const Product& p : products)
-    if (p.linear->inner) values += p.n * weight_rows(*p.linear->inner);
-  if (values == 0) return;
-  float* y = reserve(inner_, values);
-  panel_products_.clear();
-  for (const Product& p : products) {
+  inner_at_.assign(products.size(), -1);
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const Product& p = products[i];
     if (!p.linear->inner) continue;
+    for (std::size_t k = 0; k < i && inner_at_[i] < 0; ++k)  // computed once for all that read it
+      if (products[k].linear->inner == p.linear->inner && products[k].x == p.x) inner_at_[i] = inner_at_[k];
+    if (inner_at_[i] >= 0) continue;
+    inner_at_[i] = values;
+    values += p.n * weight_rows(*p.linear->inner);
+  }
+  if (values == 0) return;
+  float* all = reserve(inner_, values);
+  panel_products_.clear();
+  dim done = 0;
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const Product& p = products[i];
+    if (inner_at_[i] < done) continue;
     const dim rank = weight_rows(*p.linear->inner);
+    float* y = all + inner_at_[i];
+    done = inner_at_[i] + p.n * rank;
     const ActPlan* act = act_of(p);
     if (p.linear->inner_panels && !(act && act->on()))
       panel_products_.push_back({p.linear->inner_panels, nullptr, y, rank, false});
     else
       linear({p.linear->inner, nullptr, p.x, p.n, y, rank, false, act, p.linear->act_scale}, linear_);
-    y += p.n * rank;
   }
   const Product& first = products[0];
   if (!panel_products_.empty()) pith::panel_products(panel_products_, first.x, cols_of(*first.linear), first.n, panel_);
   if (!observer) return;
-  y = inner_.as<float>();
-  for (const Product& p : products) {
-    if (!p.linear->inner) continue;
-    const dim rank = weight_rows(*p.linear->inner);
-    observer->factor_input(p.role, layer, p.expert, y, p.n, rank);
-    y += p.n * rank;
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const Product& p = products[i];
+    if (p.linear->inner)
+      observer->factor_input(p.role, layer, p.expert, all + inner_at_[i], p.n, weight_rows(*p.linear->inner));
   }
 }
 
@@ -108,12 +117,11 @@ void Layers::multiply(std::span<const Product> products, dim layer, LinearObserv
       if (p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, cols);
     }
   multiply_inner(products, layer, observer);
-  const float* inner = inner_.as<float>();
   panel_products_.clear();
-  for (const Product& p : products) {
+  for (std::size_t i = 0; i < products.size(); ++i) {
+    const Product& p = products[i];
     if (p.linear->inner) {
-      multiply_outer(p, inner);
-      inner += p.n * weight_cols(*p.linear->weight);
+      multiply_outer(p, inner_.as<float>() + inner_at_[i]);
       continue;
     }
     const ActPlan* act = act_of(p);

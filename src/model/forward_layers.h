@@ -114,6 +114,7 @@ class Layers {
   std::vector<KvQueryRun> kv_queries_;
   Buffer kv_block_;
   Buffer inner_;                               // what inner factors give
+  std::vector<dim> inner_at_;                  // where in it each product's begins
   RopeTable every_rope_, every_sliding_rope_;  // all positions up to rope_capacity_
   dim rope_capacity_ = 0;
 };

@@ -50,9 +50,7 @@ const ModelTensor* Model::find(Role role, dim layer, Part part, dim expert) cons
   return at == impl_->index.end() ? nullptr : &impl_->tensors[at->second];
 }
 
-const ModelTensor* Model::inner_of(const ModelTensor& t) const {
-  return t.part == Part::weight ? find(t.role, t.layer, Part::inner, t.expert) : nullptr;
-}
+const ModelTensor* Model::inner_of(const ModelTensor& t) const { return pith::inner_of(*impl_, t); }
 
 dim rows_of(const Linear& linear) { return weight_rows(*linear.weight); }
 dim cols_of(const Linear& linear) { return weight_cols(linear.inner ? *linear.inner : *linear.weight); }

@@ -81,6 +81,8 @@ struct Block {
   Expert shared;
 };
 Linear* find_linear(Block& block, Role role, dim expert = -1);  // null where no such matrix lies in a block
+// In all linear layers of the block that read it: several may share one inner factor.
+void replace_inner(Block& block, const Weight* before, const Weight* now);
 
 class Model {
  public:
@@ -98,8 +100,9 @@ class Model {
   const Arch& arch() const;
   std::span<const ModelTensor> tensors() const;  // embeddings, blocks in order, output norm, head
   const ModelTensor* find(Role role, dim layer, Part part = Part::weight, dim expert = -1) const;
-  const ModelTensor* inner_of(const ModelTensor& weight) const;  // null: it is not factored
-  const Tokenizer& tokenizer() const;                            // Error(input) when the model brought none
+  // The inner factor of a matrix, its own or that of the one it shares its input with; null: it is not factored.
+  const ModelTensor* inner_of(const ModelTensor& weight) const;
+  const Tokenizer& tokenizer() const;  // Error(input) when the model brought none
   bool has_tokenizer() const;
   bool own_tokenizer() const;  // an edit made it; the files have another
 

@@ -64,6 +64,9 @@ void wire(Model::Impl& model);
 // Its rows and columns from `shape`, and whether it is a vector. Error(input) when the sizes overflow.
 void set_shape(ModelTensor& t);
 
+// See Model::inner_of.
+const ModelTensor* inner_of(const Model::Impl& model, const ModelTensor& t);
+
 // "[64, 32]"
 std::string shape_text(std::span<const dim> shape);
 

@@ -80,4 +80,20 @@ bool is_linear(Role role) { return row_of(role).kind == Kind::linear; }
 bool is_expert(Role role) { return role == Role::expert_gate || role == Role::expert_up || role == Role::expert_down; }
 bool is_embedding(Role role) { return row_of(role).kind == Kind::embedding; }
 
+Role shared_input(Role role) {
+  switch (role) {
+    case Role::attn_q:
+    case Role::attn_k:
+      return Role::attn_v;
+    case Role::ffn_gate:
+      return Role::ffn_up;
+    case Role::expert_gate:
+      return Role::expert_up;
+    case Role::shared_gate:
+      return Role::shared_up;
+    default:
+      return role;
+  }
+}
+
 }  // namespace pith

@@ -46,8 +46,10 @@ enum class Part { weight, bias, inner };
 std::string_view role_name(Role role);      // "attn_q"
 Role role_or_throw(std::string_view name);  // Error(input) that lists the names
 bool is_norm(Role role);
-bool is_linear(Role role);     // a matrix that multiplies activations inside a block: what methods compress by default
-bool is_expert(Role role);     // a matrix that each expert has
+bool is_linear(Role role);  // a matrix that multiplies activations inside a block: what methods compress by default
+bool is_expert(Role role);  // a matrix that each expert has
+// Of the roles that read the same input, the one that stands for all: attn_v for attn_q, ...
+Role shared_input(Role role);
 bool is_embedding(Role role);  // embed, pos_embed, lm_head: large, looked up or last; with a policy of their own
 
 }  // namespace pith

@@ -85,8 +85,11 @@ void Trainable::Impl::use_matrix(Parameter& p, Encoded** copy) {
   if (t.part == Part::inner) {
     const Weight* weight = &weights.emplace_back(std::move(e));
     if (copied) *copy = &std::get<Encoded>(weights.back());
-    linear(t)->inner = weight;
-    find_gradient(wanted[std::size_t(t.layer)], t.role)->inner = p.gradient.as<float>();
+    Block& block = blocks[std::size_t(t.layer)];
+    replace_inner(block, linear(t)->inner, weight);
+    for (const ModelTensor& reader : model.tensors())
+      if (model.inner_of(reader) == &t)
+        find_gradient(wanted[std::size_t(t.layer)], reader.role)->inner = p.gradient.as<float>();
     return;
   }
   const Weight* before = linear(t)->weight;

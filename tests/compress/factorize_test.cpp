@@ -307,4 +307,126 @@ TEST(Factorize, GradientsOfFactorsFollowFromThatOfTheProduct) {
   }
 }
 
+// Queries, keys and values stacked are 512 x 256, gates and ups 1024 x 256: half of them are 85.3 and 102.4 directions.
+TEST(Factorize, JointFactorsShareTheInnerOne) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});  // hidden 256, kv width 128, 512 neurons
+  run_as(Container::pith, source, factored("svd_llm", {"ratio=0.5", "joint=true", "multiple=1"}), temp.path / "own");
+  const Model model = Model::open(temp.path / "own");
+  const ModelTensor &q = *model.find(Role::attn_q, 1), &k = *model.find(Role::attn_k, 1),
+                    &v = *model.find(Role::attn_v, 1), &gate = *model.find(Role::ffn_gate, 0),
+                    &up = *model.find(Role::ffn_up, 0);
+  EXPECT_EQ(q.shape, (std::vector<dim>{256, 85}));
+  EXPECT_EQ(k.shape, (std::vector<dim>{128, 85}));
+  EXPECT_EQ(up.shape, (std::vector<dim>{512, 102}));
+  ASSERT_TRUE(model.inner_of(v));
+  EXPECT_EQ(model.inner_of(v)->shape, (std::vector<dim>{85, 256}));
+  EXPECT_EQ(model.inner_of(q), model.inner_of(v));
+  EXPECT_EQ(model.inner_of(k), model.inner_of(v));
+  EXPECT_EQ(model.inner_of(gate), model.inner_of(up));
+  EXPECT_EQ(std::count_if(model.tensors().begin(), model.tensors().end(),
+                          [](const ModelTensor& t) { return t.part == Part::inner; }),
+            2 * 4);  // of two layers: q k v, o, gate up, down
+  const std::vector<float> said = logits_of(model);
+  run_as(Container::gguf, temp.path / "own", {}, temp.path / "merged.gguf");
+  EXPECT_LT(distance(said, logits_of(Model::open(temp.path / "merged.gguf"))), 1e-3 * length(said));
+}
+
+// One basis for all that reads an input takes less than one each, at the same rank: so it can keep more. Where the
+// matrices have one row space it loses nothing.
+TEST(Factorize, JointFactorsOfOneRowSpaceLoseNothing) {
+  const TempFolder temp;
+  const auto source = write_model(
+      temp.path / "in", {.edit = [](const std::string& name, std::vector<float>& values) {
+        if (name.find("q_proj") == name.npos && name.find("k_proj") == name.npos && name.find("v_proj") == name.npos)
+          return;
+        // Sums of 16 waves, the same in all three.
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0;
+        for (std::size_t w = 0; w < 16; ++w)
+          for (std::size_t i = 0; i < values.size(); ++i)
+            values[i] += 0.02f * std::sin(float(name.size() + 7 * w) * float(i / 256 + 1)) *
+                         std::cos(0.37f * float(w + 1) * float(i % 256));
+      }});
+  const std::vector<float> before = logits_of(Model::open(source));
+  run_as(Container::pith, source,
+         factored("svd", {"ratio=0.9", "joint=true", "multiple=17", "where=attn_q|attn_k|attn_v"}), temp.path / "out");
+  const Model out = Model::open(temp.path / "out");
+  EXPECT_EQ(out.find(Role::attn_q, 0)->shape, (std::vector<dim>{256, 17}));
+  EXPECT_LT(distance(before, logits_of(out)), 2e-3 * length(before));
+}
+
+TEST(Factorize, JointFactorsAreRoundedAndRunFast) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});
+  Recipe recipe = factored("svd_llm+gptq", {"ratio=0.4", "joint=true"});
+  recipe.format = &format_or_throw("q8_0");
+  run_as(Container::pith, source, recipe, temp.path / "out");
+  const Model out = Model::open(temp.path / "out");
+  EXPECT_EQ(out.inner_of(*out.find(Role::attn_q, 1))->weight.format->name, "q8_0");
+  const std::vector<float> slow = logits_of(out);
+  const FastNetwork fast(out);
+  const Block& block = fast.network().blocks[0];
+  ASSERT_TRUE(block.q.inner_panels);
+  EXPECT_EQ(block.q.inner_panels, block.v.inner_panels);
+  Forward forward(fast.network());
+  KvCache cache(out.config(), 1, 16);
+  const std::vector<Token> tokens = {5, 17, 3, 80, 41, 9, 22, 60, 11};
+  const std::span<const float> quick = forward.next(cache, tokens);
+  const std::vector<float> tail(slow.end() - dim(quick.size()), slow.end());
+  EXPECT_LT(distance({quick.begin(), quick.end()}, tail), 0.1 * length(tail));
+  // Formats under a budget, too, weigh the shared factor by all that read it.
+  run_as(Container::pith, source, factored("svd_llm", {"ratio=0.4", "joint=true"}), temp.path / "plain");
+  Recipe budget = factored("gptq", {});
+  budget.max_bytes = dim(std::filesystem::file_size(temp.path / "plain" / "model.safetensors")) / 5;
+  run_as(Container::pith, temp.path / "plain", budget, temp.path / "small");
+  EXPECT_LT(dim(std::filesystem::file_size(temp.path / "small" / "model.safetensors")), *budget.max_bytes);
+}
+
+// All that read the shared factor add to its gradient: dA = sum of B^T dW.
+TEST(Factorize, TrainingMovesTheSharedFactorByAllThatReadIt) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 2, .hidden = 64, .ffn = 96});
+  run_as(Container::pith, source, factored("svd", {"ratio=0.5", "multiple=8", "joint=true"}), temp.path / "f");
+  const Model model = Model::open(temp.path / "f"), merged = merged_model(model);
+  const std::vector<std::vector<Token>> text = {{5, 17, 3, 80, 41, 9, 22}};
+  std::map<Role, std::vector<float>> dw;
+  std::vector<float> by_hand;
+  {
+    for (const Role role : {Role::ffn_gate, Role::ffn_up}) dw[role].resize(96 * 64);
+    ModelBackward backward(Network::of(merged), 8, 1);
+    backward.run(
+        text, {},
+        [&](dim layer) {
+          BlockGradients out;
+          if (layer == 0)
+            for (auto& [role, values] : dw) find_gradient(out, role)->weight = values.data();
+          return out;
+        },
+        [](dim) {});
+    for (const auto& [role, values] : dw) {
+      const ModelTensor& outer = *model.find(role, 0);
+      const std::vector<float> b = decoded(outer);
+      const auto rank = std::size_t(outer.weight.cols);
+      by_hand.resize(rank * 64);
+      for (std::size_t r = 0; r < 96; ++r)
+        for (std::size_t k = 0; k < rank; ++k)
+          for (std::size_t c = 0; c < 64; ++c) by_hand[k * 64 + c] += b[r * rank + k] * values[r * 64 + c];
+    }
+  }
+  Trainable trainable(model, {.what = TrainWhat::full, .bf16 = false});
+  ModelBackward backward(trainable.network(), 8, 1);
+  backward.run(
+      text, {}, [&](dim layer) { return trainable.wanted(layer); }, [](dim) {});
+  bool found = false;
+  for (const Parameter& p : trainable.parameters()) {
+    const ModelTensor& t = model.tensors()[p.tensor];
+    if (t.part != Part::inner || t.role != Role::ffn_up || t.layer != 0) continue;
+    found = true;
+    const std::vector<float> da(p.gradient.as<float>(), p.gradient.as<float>() + p.size());
+    EXPECT_GT(length(da), 0);
+    EXPECT_LT(distance(da, by_hand), 1e-3 * length(da));
+  }
+  EXPECT_TRUE(found);
+}
+
 }  // namespace pith::test

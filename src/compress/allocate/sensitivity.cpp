@@ -126,8 +126,12 @@ std::vector<Sensitivity> measure_sensitivity(const Model& model, std::span<const
       changed.push_back(rounded(t, *c.format, importance[i].data()));
       error += c.error;
       if (t.layer >= 0) {
-        Linear& linear = *find_linear(blocks[std::size_t(t.layer)], t.role, t.expert);
-        (t.part == Part::inner ? linear.inner : linear.weight) = &changed.back();
+        Block& block = blocks[std::size_t(t.layer)];
+        Linear& linear = *find_linear(block, t.role, t.expert);
+        if (t.part == Part::inner)
+          replace_inner(block, linear.inner, &changed.back());
+        else
+          linear.weight = &changed.back();
       }
       if (t.role == Role::embed) network.embed.weight = &changed.back();
       if (read_by(model, t) == Role::lm_head) network.lm_head.weight = &changed.back();

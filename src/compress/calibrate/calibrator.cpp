@@ -202,7 +202,7 @@ Block& Calibrator::put_taken(dim layer) {
     PITH_CHECK(t.layer == layer);
     Linear& linear = *find_linear(block, t.role, t.expert);
     if (t.part == Part::inner) {
-      linear.inner = &weight;
+      replace_inner(block, linear.inner, &weight);
       continue;
     }
     linear.weight = &weight;

@@ -2,22 +2,6 @@
 
 namespace pith {
 
-Role shared_input(Role role) {
-  switch (role) {
-    case Role::attn_q:
-    case Role::attn_k:
-      return Role::attn_v;
-    case Role::ffn_gate:
-      return Role::ffn_up;
-    case Role::expert_gate:
-      return Role::expert_up;
-    case Role::shared_gate:
-      return Role::shared_up;
-    default:
-      return role;
-  }
-}
-
 static int stage_of(Role role) {
   switch (role) {
     case Role::attn_q:

@@ -35,8 +35,6 @@ class StatsCollector : public LinearObserver {
   std::map<Key, InputStats> stats_;
 };
 
-// Of the roles that read the same input, the one that stands for all: attn_v for attn_q, ...
-Role shared_input(Role role);
 // A block's matrices in the order in which they run: 0 for q, k and v, 1 for o, 2 for gate and up, 3 for down. Vectors
 // and all others: -1.
 int input_stage(const ModelTensor& t);

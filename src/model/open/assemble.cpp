@@ -111,13 +111,13 @@ void vocab_from_embedding(Model::Impl& m) {
 std::vector<dim> expected_shape(const Model::Impl& m, const ModelTensor& t, bool hf) {
   std::vector<dim> shape = expected_shape(m.config, t.role, t.part == Part::bias ? Part::bias : Part::weight, hf);
   if (t.part == Part::bias) return shape;
-  const ModelTensor* inner = find(m, t.role, t.layer, Part::inner, t.expert);
+  const ModelTensor* inner = t.part == Part::inner ? &t : inner_of(m, t);
   if (!inner) return shape;
   if (!is_linear(t.role) || shape.size() != 2)
     throw input_error(printable(t.name), "expected factors of linear layers alone, got those of {}", role_name(t.role));
   const dim rank = inner->shape.size() == 2 ? inner->shape[0] : 0;
-  if (rank < 1 || rank > std::min(shape[0], shape[1]))
-    throw input_error(printable(inner->name), "expected 1 to {} rows, found shape {}", std::min(shape[0], shape[1]),
+  if (rank < 1 || rank > shape[1])
+    throw input_error(printable(inner->name), "expected 1 to {} rows, found shape {}", shape[1],
                       shape_text(inner->shape));
   shape[t.part == Part::inner ? 0 : 1] = rank;
   return shape;
@@ -254,7 +254,7 @@ class Wiring {
     view.data = t->weight.data;
     Linear out{matrix(*t, std::move(view)), vector(role, layer, Part::bias)};
     out.turn = t->turn.get();
-    if (is_linear(role)) add_inner(role, layer, expert, out);
+    if (is_linear(role)) add_inner(*t, out);
     if (out.turn && !is_linear(role))
       throw input_error(printable(t->name), "expected no turned matrix outside the blocks' linear layers");
     if (!is_linear(role) || !m_.run_time.activations.plan().on() || is_dense_format(*t->weight.format)) return out;
@@ -263,9 +263,13 @@ class Wiring {
     if (scale != m_.act_scales.end()) out.act_scale = scale->second;
     return out;
   }
-  void add_inner(Role role, dim layer, dim expert, Linear& out) {
-    const ModelTensor* t = find(m_, role, layer, Part::inner, expert);
+  void add_inner(const ModelTensor& outer, Linear& out) {
+    const ModelTensor* t = inner_of(m_, outer);
     if (!t) return;
+    if (const auto at = inners_.find(t); at != inners_.end()) {
+      out.inner = at->second;
+      return;
+    }
     if (t->turn || out.turn)
       throw input_error(printable(t->name), "expected a matrix that is factored or turned, got both");
     Encoded view;
@@ -273,7 +277,7 @@ class Wiring {
     view.rows = t->weight.rows;
     view.cols = t->weight.cols;
     view.data = t->weight.data;
-    out.inner = matrix(*t, std::move(view));
+    out.inner = inners_[t] = matrix(*t, std::move(view));
   }
   // With what is kept apart.
   const Weight* matrix(const ModelTensor& t, Encoded view) {
@@ -295,9 +299,30 @@ class Wiring {
   }
 
   Model::Impl& m_;
+  std::map<const ModelTensor*, const Weight*> inners_;
 };
 
 }  // namespace
+
+const ModelTensor* inner_of(const Model::Impl& m, const ModelTensor& t) {
+  if (t.part != Part::weight || !is_linear(t.role)) return nullptr;
+  if (const ModelTensor* own = find(m, t.role, t.layer, Part::inner, t.expert)) return own;
+  const ModelTensor* shared = find(m, shared_input(t.role), t.layer, Part::inner, t.expert);
+  const bool reads_it = shared && t.shape.size() == 2 && shared->shape.size() == 2 && t.shape[1] == shared->shape[0] &&
+                        shared->shape[0] < shared->shape[1];
+  return reads_it ? shared : nullptr;
+}
+
+void replace_inner(Block& block, const Weight* before, const Weight* now) {
+  const auto replace = [&](Linear& linear) {
+    if (linear.inner == before) linear.inner = now;
+  };
+  for (const LinearPlace& place : kLinears) replace(block.*place.linear);
+  for (const ExpertPlace& place : kExpertLinears) {
+    replace(block.shared.*place.linear);
+    for (Expert& e : block.experts) replace(e.*place.linear);
+  }
+}
 
 Linear* find_linear(Block& block, Role role, dim expert) {
   for (const LinearPlace& place : kLinears)
