@@ -91,7 +91,8 @@ struct BlockTask {
 
 // A model that is to become another one.
 struct ReshapeTask {
-  const Model& model;
+  const Model& source;  // what the recipe began with
+  const Model& model;   // what the steps before made of it
   // Drawn at the first call. Error(input) as calibration_tokens.
   std::function<const CalibrationTokens&()> tokens;
   Progress& progress;

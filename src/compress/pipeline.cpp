@@ -137,7 +137,7 @@ Outcome compress(const Model& source, const Recipe& recipe, Container container,
   progress.begin("prepare", 1);
   const std::optional<Model> reshaped = reshaped_model(source, recipe, container, progress);
   const Model& model = reshaped ? *reshaped : source;
-  Prepared prepared = prepare(model, recipe, container, target, progress);
+  Prepared prepared = prepare(source, model, recipe, container, target, progress);
   check_room(model, prepared, target, limits);
   Outcome outcome;
   SourceHash source_hash(model);

@@ -36,6 +36,7 @@ struct TensorPlan {        // one row of the preflight table
 
 struct Preflight {
   std::vector<TensorPlan> tensors;
+  dim source_bytes = 0;  // of the source's tensors, before steps that make another model of it
   dim output_bytes = 0;
   dim peak_ram_bytes = 0;  // predicted
   double seconds = 0;      // predicted, from a short trial encode on the first matrix

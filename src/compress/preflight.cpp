@@ -340,8 +340,8 @@ static Recipe within_bytes(const Model& model, const Recipe& recipe, Container c
   return out;
 }
 
-Prepared prepare(const Model& model, const Recipe& given, Container container, const std::filesystem::path& target,
-                 Progress& progress) {
+Prepared prepare(const Model& source, const Model& model, const Recipe& given, Container container,
+                 const std::filesystem::path& target, Progress& progress) {
   Prepared p;
   const Recipe recipe = with_sparsity(model, given.sparsity.max_bytes ? within_bytes(model, given, container) : given,
                                       p.preflight.notes, progress);
@@ -382,6 +382,7 @@ Prepared prepare(const Model& model, const Recipe& given, Container container, c
   p.fisher = fisher_tensors(model, p);
   if (!p.scalers.empty())
     for (std::string& note : notes_on_scales(model, p)) p.preflight.notes.push_back(std::move(note));
+  for (const ModelTensor& t : source.tensors()) p.preflight.source_bytes += bytes_of(t);
   p.preflight.output_bytes = p.plan.total_bytes();
   p.preflight.disk_free_bytes = Stage::free_bytes(target);
   predict(model, recipe, p);
@@ -392,7 +393,7 @@ Preflight preflight(const Model& source, const Recipe& recipe, Container contain
                     Progress& progress) {
   const std::optional<Model> reshaped = reshaped_model(source, recipe, container, progress);
   const Model& model = reshaped ? *reshaped : source;
-  return prepare(model, recipe, container, target, progress).preflight;
+  return prepare(source, model, recipe, container, target, progress).preflight;
 }
 
 }  // namespace pith

@@ -32,10 +32,10 @@ struct Prepared {
   const TensorPlan& plan_for(const ExportTensor& t) const { return preflight.tensors[plan_of[t.source]]; }
 };
 
-// Error(input) when a choice cannot be stored; disk and memory are for the caller to judge.
-// Measures sensitivities first, and shows progress, where the recipe has a budget.
-Prepared prepare(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
-                 Progress& progress);
+// model: `source`, or what earlier steps made of it. Error(input) when a choice cannot be stored; disk and memory are
+// for the caller to judge. Measures sensitivities first, and shows progress, where the recipe has a budget.
+Prepared prepare(const Model& source, const Model& model, const Recipe& recipe, Container container,
+                 const std::filesystem::path& target, Progress& progress);
 
 // The model that the recipe's later steps work on, where earlier ones make another of it, or where its factors must be
 // multiplied out since the container holds none. Error(input) when that

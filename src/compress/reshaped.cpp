@@ -28,13 +28,19 @@ std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, C
     if (!tokens) tokens = calibration_tokens(now ? *now : source, recipe.calibration.value_or(CalibrationChoice{}));
     return *tokens;
   };
+  const Step* rounds = nullptr;
   for (const Step& step : recipe.steps) {
     const Method& method = method_or_throw(step.method);
+    if (!method.prepares()) rounds = &step;
     if (!method.reshape) continue;
     check_reshaping(source, recipe, step);
+    if (rounds)
+      throw Error(Blame::input, step.method,
+                  fmt::format("expected it before {}, which works on single values and comes last", rounds->method),
+                  "change the order, or do it in a run of its own");
     const Options options(method.name, method.options, step.options);
     const Model& before = now ? *now : source;
-    Model after = method.reshape({before, draw, progress}, options);
+    Model after = method.reshape({source, before, draw, progress}, options);
     if (after.config().vocab != before.config().vocab) tokens.reset();  // the ids are others
     now.reset();
     now.emplace(std::move(after));

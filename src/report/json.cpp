@@ -52,7 +52,8 @@ Json json_of(const Preflight& preflight) {
   const Sizes sizes = sizes_of(preflight);
   Json tensors = Json::array();
   for (const TensorPlan& tensor : preflight.tensors) tensors.push_back(json_of(tensor));
-  return {{"output_bytes", preflight.output_bytes},
+  return {{"source_bytes", preflight.source_bytes},
+          {"output_bytes", preflight.output_bytes},
           {"predicted_peak_ram_bytes", preflight.peak_ram_bytes},
           {"predicted_seconds", preflight.seconds},
           {"disk_free_bytes", preflight.disk_free_bytes},

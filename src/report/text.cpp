@@ -59,7 +59,7 @@ std::string preflight_text(const Preflight& preflight) {
                                        [](const TensorPlan& t) { return t.wanted && t.wanted != t.to; });
   Facts facts;
   facts.emplace_back("output", fmt::format("{}, {}", human_bytes(preflight.output_bytes),
-                                           ratio(sizes.all.bytes_before, preflight.output_bytes)));
+                                           ratio(preflight.source_bytes, preflight.output_bytes)));
   facts.emplace_back("bits per weight", fmt::format("{:.3f} in linears, {:.3f} in all", sizes.linears.bits_after(),
                                                     sizes.all.bits_after()));
   facts.emplace_back("fallbacks", fmt::format("{} of {} tensors", fallbacks, preflight.tensors.size()));
@@ -76,9 +76,9 @@ std::string outcome_text(const Outcome& outcome) {
   for (const TensorOutcome& tensor : outcome.tensors)
     if (is_linear(tensor.role) && (!worst || tensor.relative_error > worst->relative_error)) worst = &tensor;
   Facts facts;
-  facts.emplace_back("size",
-                     fmt::format("{} -> {}, {}", human_bytes(sizes.all.bytes_before), human_bytes(outcome.output_bytes),
-                                 ratio(sizes.all.bytes_before, outcome.output_bytes)));
+  facts.emplace_back("size", fmt::format("{} -> {}, {}", human_bytes(outcome.preflight.source_bytes),
+                                         human_bytes(outcome.output_bytes),
+                                         ratio(outcome.preflight.source_bytes, outcome.output_bytes)));
   facts.emplace_back("bits per weight", fmt::format("{:.3f} in linears, {:.3f} in all", sizes.linears.bits_after(),
                                                     sizes.all.bits_after()));
   if (const Zeros zeros = zeros_of(outcome); zeros.values > 0)

@@ -6,22 +6,28 @@
 
 namespace pith {
 
+static void use_values(Model::Impl& m, const std::vector<Parameter>& parameters) {
+  for (const Parameter& p : parameters) {
+    PITH_CHECK(p.kind == ParameterKind::matrix || p.kind == ParameterKind::vector);
+    ModelTensor& t = m.tensors.at(p.tensor);
+    Encoded view;
+    view.format = &f32_format();
+    view.rows = p.rows;
+    view.cols = p.cols;
+    view.data = p.values.data();
+    t.weight = std::move(view);
+    t.outliers.reset();
+    t.sparse.reset();
+  }
+}
+
 Model learned_model(const Model& base, const Trainable& trainable) {
-  return Model::edited(base, [&trainable, count = base.tensors().size()](Model::Impl& m) {
-    PITH_CHECK(m.tensors.size() == count);
-    for (const Parameter& p : trainable.parameters()) {
-      PITH_CHECK(p.kind == ParameterKind::matrix || p.kind == ParameterKind::vector);
-      ModelTensor& t = m.tensors[p.tensor];
-      Encoded view;
-      view.format = &f32_format();
-      view.rows = p.rows;
-      view.cols = p.cols;
-      view.data = p.values.data();
-      t.weight = std::move(view);
-      t.outliers.reset();
-      t.sparse.reset();
-    }
-  });
+  return Model::edited(base, [&trainable](Model::Impl& m) { use_values(m, trainable.parameters()); });
+}
+
+Model learned_model(const Model& base, std::vector<Parameter> values) {
+  const auto kept = std::make_shared<const std::vector<Parameter>>(std::move(values));
+  return Model::edited(base, [kept](Model::Impl& m) { use_values(m, *kept); });
 }
 
 std::vector<AdapterPart> learned_adapter(const Trainable& trainable) {

@@ -10,6 +10,8 @@ namespace pith {
 // The base opened again, its tensors views of the learned values, in f32; not to be used after `trainable` is gone.
 // For TrainWhat::full and norms.
 Model learned_model(const Model& base, const Trainable& trainable);
+// The same with the values, which the model keeps.
+Model learned_model(const Model& base, std::vector<Parameter> values);
 
 // For TrainWhat::lora, the scale in the second factor.
 std::vector<AdapterPart> learned_adapter(const Trainable& trainable);

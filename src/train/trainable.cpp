@@ -280,4 +280,10 @@ void Trainable::publish() {
   }
 }
 
+std::vector<Parameter> Trainable::take_values() {
+  for (Parameter& p : parameters_)
+    for (Buffer* b : {&p.gradient, &p.mean, &p.square}) *b = Buffer();
+  return std::move(parameters_);
+}
+
 }  // namespace pith

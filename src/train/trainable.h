@@ -58,6 +58,8 @@ class Trainable {
   OuterGradients outer() const;
   void clear_gradients();
   void publish();  // after values changed
+  // The parameters without gradients and moments; nothing else of it is to be used afterwards.
+  std::vector<Parameter> take_values();
   // Of a low_rank_a or low_rank_b: what the product counts.
   float low_rank_scale() const { return scale_; }
 

@@ -42,7 +42,7 @@ class Folded {
  public:
   Folded(const Model& model, const Recipe& recipe, const std::filesystem::path& target)
       : model_(model), blocks_(model.blocks().begin(), model.blocks().end()) {
-    const Prepared prepared = prepare(model, recipe, Container::gguf, target, no_progress());
+    const Prepared prepared = prepare(model, model, recipe, Container::gguf, target, no_progress());
     Calibrator calibrator(model, calibration_tokens(model, *recipe.calibration),
                           {.with_moments = true, .compressed_prefix = false});
     for (dim layer = 0; layer < model.config().layers; ++layer) {
@@ -117,7 +117,7 @@ TEST(Fold, LeavesTheModelAsItIs) {
 TEST(Fold, FactorsAreWhatTheNormCanStore) {
   const TempFolder temp;
   const Model model = Model::open(write_model(temp.path / "in", {.dtype = "BF16", .edit = make_loud}));
-  const Prepared prepared = prepare(model, scaled("int4_g32"), Container::hf, temp.path / "out", no_progress());
+  const Prepared prepared = prepare(model, model, scaled("int4_g32"), Container::hf, temp.path / "out", no_progress());
   Calibrator calibrator(model, calibration_tokens(model, *scaled("q4_0").calibration), {.with_moments = true});
   calibrator.gather(0, no_progress());
   const BlockScales scales = scale_block(model, prepared, 0, calibrator);

@@ -63,6 +63,28 @@ TEST(LowRankSolver, LosesTheTailOfTheSingularValues) {
   }
 }
 
+// Few directions of a large matrix come from random projections: as good as the exact ones, and said as truly.
+TEST(LowRankSolver, ProjectionsFindWhatAllValuesShow) {
+  for (const auto& [rows, cols] : {std::pair<dim, dim>{300, 420}, {420, 300}}) {
+    Values w = normals(rows * cols, 11);  // flat, the hard case; on it eight waves of falling size
+    for (int k = 0; k < 8; ++k)
+      for (dim i = 0; i < rows * cols; ++i)
+        w[std::size_t(i)] += 2.0f / float(k + 1) * std::sin(0.1f * float(k + 1) * float(i / cols)) *
+                             std::cos(0.07f * float(k + 1) * float(i % cols));
+    const std::vector<double> d = positive(rows, 2), r = positive(cols, 3);
+    const Weighing weighing = {.rows = d, .cols = r};
+    const WeightedSvd all(w.data(), rows, cols, weighing), some(w.data(), rows, cols, weighing, 12);
+    ASSERT_EQ(some.values().size(), 12u);
+    EXPECT_NEAR(some.tail(0), all.tail(0), 1e-9 * all.tail(0));
+    for (std::size_t k = 0; k < 4; ++k) EXPECT_NEAR(some.values()[k], all.values()[k], 1e-3 * all.values()[k]) << k;
+    for (const dim rank : {4, 12}) {
+      const double now = lost(w, product_of(some.factors(rank), rows, cols), d, r, cols);
+      EXPECT_NEAR(now, some.tail(rank), 1e-5 * all.tail(0));
+      EXPECT_LT(now, all.tail(rank) + 2e-3 * all.tail(0));
+    }
+  }
+}
+
 TEST(LowRankSolver, EqualWeightsChangeNothing) {
   for (const auto& [rows, cols] : kShapes) {
     const Values w = normals(rows * cols, 4);

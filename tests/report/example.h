@@ -34,6 +34,7 @@ inline Preflight example_preflight() {
   auto norm = plan_of("norm.weight", Role::output_norm, -1, 1, 64);
   store_as(norm, f32_format(), 256);
   preflight.tensors = {embed, up, down, norm};
+  preflight.source_bytes = 42'112;
   preflight.output_bytes = 31'000;
   preflight.peak_ram_bytes = 2'500'000;
   preflight.seconds = 0.25;

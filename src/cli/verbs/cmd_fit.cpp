@@ -56,7 +56,9 @@ void take_options(FitArguments& a) {
 std::string megabytes(dim bytes) { return fmt::format("{:.1f} MB", double(bytes) / 1e6); }
 
 report::Table front_table(const FitResult& result) {
-  report::Table table{{{"candidate"}, {"file", true}, {"divergence", true}, {"same top token", true}, {"tokens/s", true}, {"serves"}}, {}};
+  report::Table table{
+      {{"candidate"}, {"file", true}, {"divergence", true}, {"same top token", true}, {"tokens/s", true}, {"serves"}},
+      {}};
   for (const std::size_t i : pareto_front(result.points)) {
     const FitPoint& p = result.points[i];
     const auto& d = *p.record.quality->against_base;

@@ -111,7 +111,7 @@ LowRank Factorizer::factors_of(const Group& g, const std::vector<float>& w, cons
                                const InputStats* stats) const {
   const auto& [rows, cols, values, weight] = g.item;
   LowRank out = call_.factors ? call_.factors(g.tensors[0], w.data(), rows, cols, g.rank, stats)
-                              : WeightedSvd(w.data(), rows, cols, weighing).factors(g.rank);
+                              : WeightedSvd(w.data(), rows, cols, weighing, g.rank).factors(g.rank);
   if (refit_wanted() && stats) refit(w.data(), rows, cols, *stats->moment, out);
   for (const auto* all : {&out.a, &out.b})
     if (!std::all_of(all->begin(), all->end(), [](float v) { return std::isfinite(v); }))

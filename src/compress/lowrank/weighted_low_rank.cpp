@@ -14,6 +14,9 @@ namespace {
 
 using Matrix = std::vector<double>;
 
+constexpr dim kLarge = 256;  // below, all values are quick to find
+constexpr std::uint64_t kSeed = 1;
+
 Matrix sized(dim rows, dim cols) { return Matrix(std::size_t(rows * cols)); }
 
 double mean_diagonal(const Matrix& h, dim n) {
@@ -74,13 +77,18 @@ void scale_cols(Matrix& m, const Matrix& by) {
 
 }  // namespace
 
-WeightedSvd::WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing)
+WeightedSvd::WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing, std::optional<dim> most)
     : rows_(rows), cols_(cols), weighing_(std::move(weighing)), w_(w, w + rows * cols) {
   PITH_CHECK(rows > 0 && cols > 0 && (weighing_.cols.empty() || !weighing_.moment));
   PITH_CHECK(weighing_.rows.empty() || dim(weighing_.rows.size()) == rows);
   PITH_CHECK(weighing_.cols.empty() || dim(weighing_.cols.size()) == cols);
   PITH_CHECK(!weighing_.moment || weighing_.moment->size() == cols);
   scale_rows(w_, weighing_.rows, false);
+  find_values(square(), std::min(most.value_or(rows), std::min(rows, cols)));
+}
+
+std::vector<double> WeightedSvd::square() {
+  const dim rows = rows_, cols = cols_;
   const bool wide = rows <= cols;
   const dim n = std::min(rows, cols);
   Matrix square = sized(n, n);
@@ -105,14 +113,33 @@ WeightedSvd::WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing)
       matrix_product(m, Turned::yes, m, Turned::no, cols, cols, rows, square.data());
     if (wide) root_w_.clear();
   }
+  return square;
+}
+
+void WeightedSvd::find_values(Matrix square, dim most) {
+  const dim n = std::min(rows_, cols_);
+  all_ = mean_diagonal(square, n) * double(n);
   Matrix squares(static_cast<std::size_t>(n));
-  if (!eigen_symmetric(square.data(), n, squares.data()))
-    throw input_error("low rank", "expected finite values that have singular values");
-  vectors_ = std::move(square);
-  for (dim k = n - 1; k >= 0; --k) values_.push_back(std::sqrt(std::max(0.0, squares[std::size_t(k)])));
+  bool found = false;
+  if (n >= kLarge && most * 8 <= n) {
+    vectors_ = sized(most, n);
+    found = eigen_largest(square.data(), n, most, kSeed, squares.data(), vectors_.data());
+  } else if ((found = eigen_symmetric(square.data(), n, squares.data()))) {  // which ascend
+    vectors_ = std::move(square);
+    std::reverse(squares.begin(), squares.end());
+    for (dim k = 0; k < n / 2; ++k)
+      std::swap_ranges(vectors_.begin() + k * n, vectors_.begin() + (k + 1) * n, vectors_.end() - (k + 1) * n);
+  }
+  if (!found) throw input_error("low rank", "expected finite values that have singular values");
+  for (dim k = 0; k < most; ++k) values_.push_back(std::sqrt(std::max(0.0, squares[std::size_t(k)])));
 }
 
 double WeightedSvd::tail(dim rank) const {
+  if (dim(values_.size()) < std::min(rows_, cols_)) {
+    double kept = 0;
+    for (dim k = 0; k < rank; ++k) kept += values_[std::size_t(k)] * values_[std::size_t(k)];
+    return std::max(0.0, all_ - kept);
+  }
   double sum = 0;
   for (std::size_t k = values_.size(); k-- > std::size_t(rank);) sum += values_[k] * values_[k];
   return sum;
@@ -121,7 +148,7 @@ double WeightedSvd::tail(dim rank) const {
 std::vector<double> WeightedSvd::left_vectors(dim rank) const {
   const dim n = std::min(rows_, cols_);
   Matrix chosen = sized(rank, n);
-  for (dim k = 0; k < rank; ++k) std::copy_n(vectors_.data() + (n - 1 - k) * n, n, chosen.data() + k * n);
+  std::copy_n(vectors_.data(), rank * n, chosen.data());
   if (rows_ <= cols_) return chosen;
   Matrix out = sized(rank, rows_);
   matrix_product(chosen.data(), Turned::no, root_w_.data(), Turned::yes, rank, rows_, cols_, out.data());
@@ -134,7 +161,7 @@ std::vector<double> WeightedSvd::left_vectors(dim rank) const {
 }
 
 LowRank WeightedSvd::factors(dim rank) const {
-  PITH_CHECK(1 <= rank && rank <= std::min(rows_, cols_));
+  PITH_CHECK(1 <= rank && rank <= dim(values_.size()));
   LowRank out;
   out.rank = rank;
   out.before = tail(0);
@@ -188,8 +215,9 @@ double damage(const float* w, dim rows, dim cols, const SecondMoment& moment, co
 
 LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank) {
   PITH_CHECK(rank >= 1);
-  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .mean = {}, .damping = 0.01})
-      .factors(std::min({rank, rows, cols}));
+  const dim used = std::min({rank, rows, cols});
+  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .mean = {}, .damping = 0.01}, used)
+      .factors(used);
 }
 
 }  // namespace pith

@@ -3,6 +3,7 @@
 // (arXiv:2207.00112: D from gradients), ASVD (arXiv:2312.05821: R diagonal), SVD-LLM (arXiv:2403.07378: R R^T the
 // inputs' second moments) and LoRC (ZeroQuant-V2, arXiv:2303.08302: W an error).
 #pragma once
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -27,20 +28,24 @@ struct Weighing {
 
 class WeightedSvd {
  public:
-  // w: (rows, cols). Error(input) where weights or moments are not finite.
-  WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing);
-  std::span<const double> values() const { return values_; }  // of D W R, min(rows, cols), from the largest down
+  // w: (rows, cols). most: where only so many values will be asked for, at most min(rows, cols) of them; a small part
+  // of a large matrix's is found by random projections. Error(input) where weights or moments are not finite.
+  WeightedSvd(const float* w, dim rows, dim cols, Weighing weighing, std::optional<dim> most = {});
+  std::span<const double> values() const { return values_; }  // of D W R, `most` of them, from the largest down
   double tail(dim rank) const;                                // the squares of the values after the first `rank`
-  LowRank factors(dim rank) const;                            // rank: 1 to min(rows, cols)
+  LowRank factors(dim rank) const;                            // rank: 1 to the number of values
 
  private:
+  std::vector<double> square();  // the smaller one of D W R; fills root_w_
+  void find_values(std::vector<double> square, dim most);
   std::vector<double> left_vectors(dim rank) const;  // (rank, rows)
   dim rows_, cols_;
   Weighing weighing_;
   std::vector<double> w_;        // D W
   std::vector<double> root_w_;   // D W R, of a tall matrix
-  std::vector<double> vectors_;  // of the smaller square of D W R, from the smallest value up
+  std::vector<double> vectors_;  // of the smaller square of D W R, a row for each value
   std::vector<double> values_;
+  double all_ = 0;  // the squares of all values
 };
 
 // B such that B A is nearest to w (rows, cols) with the A there is. Error(input) when the moments are not finite.
