@@ -46,6 +46,7 @@ pith_module(train model)
 pith_module(compress train)
 pith_module(eval model)
 pith_module(serve model)
+pith_module(synth eval serve)
 
 # The presets are files; the program carries their texts.
 file(GLOB presets CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/compress/presets/*.yaml)
@@ -66,7 +67,7 @@ configure_file(${CMAKE_SOURCE_DIR}/src/serve/http/page.cpp.in ${CMAKE_BINARY_DIR
 set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PAGE_FILE})
 target_sources(pith_serve PRIVATE ${CMAKE_BINARY_DIR}/page.cpp)
 
-pith_module(report compress eval)
+pith_module(report compress synth)
 
 # And the style of reports.
 set(STYLE_FILE ${CMAKE_SOURCE_DIR}/src/report/page/style.css)
@@ -88,4 +89,5 @@ if(OpenMP_CXX_FOUND)
   target_link_libraries(pith_ops PRIVATE OpenMP::OpenMP_CXX)
 endif()
 target_link_libraries(pith_serve PRIVATE PkgConfig::HTTPLIB)
+target_link_libraries(pith_synth PRIVATE PkgConfig::HTTPLIB)
 target_link_libraries(pith_cli PRIVATE CLI11::CLI11)

@@ -8,6 +8,7 @@
 #include "ops/kv/kv_codec.h"
 #include "report/json_values.h"
 #include "report/table.h"
+#include "synth/pipeline.h"
 
 namespace pith::report {
 namespace {
@@ -73,6 +74,13 @@ Json json_of(const std::vector<OptionSpec>& options) {
 double bits_of(const KvCodec& codec) { return KvSpec(codec.name).plan(128).bits_per_value(); }
 
 constexpr std::string_view kKvFamily = "kv cache", kActFamily = "activations";
+
+std::string needs_of(const synth::Pipeline& p) {
+  std::string needs = p.answers ? "questions with answers" : "questions";
+  if (p.student) needs += ", a student";
+  if (p.local) needs += ", a teacher that is a model file";
+  return needs;
+}
 
 }  // namespace
 
@@ -180,6 +188,39 @@ std::string recipes_json() {
   for (const Preset& p : all_presets())
     recipes.push_back({{"name", p.name}, {"summary", open_recipe(std::string(p.name)).summary}, {"yaml", p.yaml}});
   return text_of(recipes);
+}
+
+std::string pipelines_text() {
+  std::string out;
+  for (const synth::Pipeline* p : synth::pipelines()) {
+    if (!out.empty()) out += '\n';
+    out += fmt::format("{}: {}\n{}\n", p->name, p->summary, p->paper);
+    if (!p->options.empty()) out += text_table(option_table(p->options));
+  }
+  return out;
+}
+
+std::string pipelines_markdown() {
+  std::string out;
+  for (const synth::Pipeline* p : synth::pipelines()) {
+    if (!out.empty()) out += '\n';
+    out += fmt::format("## {}\n\n{}.\n\n- From: {}.\n- Needs: {}.\n", p->name, p->summary, p->paper, needs_of(*p));
+    if (!p->options.empty()) out += '\n' + markdown_table(option_table(p->options));
+  }
+  return out;
+}
+
+std::string pipelines_json() {
+  Json pipelines = Json::array();
+  for (const synth::Pipeline* p : synth::pipelines())
+    pipelines.push_back({{"name", p->name},
+                         {"summary", p->summary},
+                         {"paper", p->paper},
+                         {"needs_answers", p->answers},
+                         {"needs_student", p->student},
+                         {"needs_model_file", p->local},
+                         {"options", json_of(p->options)}});
+  return text_of(pipelines);
 }
 
 std::string recipe_yaml(std::string_view preset) { return std::string(preset_or_throw(preset).yaml); }

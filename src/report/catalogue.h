@@ -1,4 +1,4 @@
-// The tables of formats and methods, for the command line and the documents.
+// The tables of formats, methods, recipes and pipelines of data, for the command line and the documents.
 #pragma once
 #include <string>
 #include <string_view>
@@ -13,6 +13,9 @@ std::string methods_markdown();
 std::string methods_json();
 std::string recipes_text();
 std::string recipes_json();
+std::string pipelines_text();
+std::string pipelines_markdown();
+std::string pipelines_json();
 std::string recipe_yaml(std::string_view preset);  // Error(input)
 
 }  // namespace pith::report

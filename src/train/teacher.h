@@ -28,6 +28,10 @@ class Teacher {
 // Error(input) unless ids mean the same to both, as far as both have them.
 void check_same_vocabulary(const Model& student, const Model& teacher);
 
+// Mean over the data's predicted tokens of the teacher's probability for them: gamma of CAKLD as its paper takes it
+// (BitDistiller, arXiv:2402.10631).
+double mean_token_probability(const Model& teacher, const TrainingData& data, Progress& progress = no_progress());
+
 // A teacher's likeliest tokens at every predicted place of some data, as a safetensors file: for each place k tokens of
 // 2 bytes (4, where the vocabulary is larger than 65536), their log-probabilities of 4, and that of all others
 // together.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -72,7 +73,48 @@ void likeliest(const float* logits, dim n, dim vocab, dim k, std::vector<Token>&
   });
 }
 
+// Some rows of logits at a time, (n, vocab), with the data's own tokens there, in the data's order.
+using RowsSink = std::function<void(const float* logits, std::span<const Token> targets)>;
+
+void each_predicted(const Model& teacher, const TrainingData& data, Progress& progress, const RowsSink& sink) {
+  dim longest = 2;
+  for (const TrainingSequence& s : data.sequences) longest = std::max(longest, dim(s.tokens.size()));
+  Teacher run(teacher, longest, kSequencesAtOnce);
+  progress.begin("teacher", data.tokens());
+  for (std::size_t at = 0; at < data.sequences.size();) {
+    MicroBatch batch;
+    while (at < data.sequences.size() && dim(batch.sources.size()) < kSequencesAtOnce &&
+           (batch.sources.empty() || batch.tokens() + dim(data.sequences[at].tokens.size()) <= kTokensAtOnce))
+      batch.add(data.sequences[at++]);
+    run.read(batch.sequences);
+    for (std::size_t i = 0; i < batch.places.size(); i += std::size_t(kRowsAtOnce)) {
+      const std::size_t n = std::min(std::size_t(kRowsAtOnce), batch.places.size() - i);
+      sink(run.logits(std::span(batch.places).subspan(i, n)), std::span(batch.targets).subspan(i, n));
+    }
+    progress.advance(batch.tokens());
+  }
+  progress.end();
+}
+
 }  // namespace
+
+double mean_token_probability(const Model& teacher, const TrainingData& data, Progress& progress) {
+  const dim vocab = teacher.config().vocab;
+  double sum = 0;
+  each_predicted(teacher, data, progress, [&](const float* logits, std::span<const Token> targets) {
+    std::vector<double> p(targets.size());
+    parallel_parts(dim(targets.size()), grain_of(4 * vocab), [&](dim, dim begin, dim end) {
+      for (dim i = begin; i < end; ++i) {
+        const float* z = logits + i * vocab;
+        if (targets[std::size_t(i)] >= vocab) continue;  // a token of the student's alone
+        const float max = scan_row(z, vocab).max;
+        p[std::size_t(i)] = std::exp(double(z[targets[std::size_t(i)]]) - double(max)) / sum_exp(z, vocab, max);
+      }
+    });
+    sum = std::accumulate(p.begin(), p.end(), sum);
+  });
+  return sum / double(data.predicted());
+}
 
 void TeacherCache::write(const std::filesystem::path& path, const Model& teacher, const TrainingData& data, dim k,
                          Progress& progress) {
@@ -83,30 +125,18 @@ void TeacherCache::write(const std::filesystem::path& path, const Model& teacher
   const std::string name = path.filename().string();
   stage.add_file(name, files.total);
   stage.write(name, 0, std::as_bytes(std::span(files.head)));
-  dim longest = 2, row = 0;
-  for (const TrainingSequence& s : data.sequences) longest = std::max(longest, dim(s.tokens.size()));
-  Teacher run(teacher, longest, kSequencesAtOnce);
-  progress.begin("teacher", data.tokens());
+  dim row = 0;
   std::vector<Token> tokens;
   std::vector<float> log_p;
-  for (std::size_t at = 0; at < data.sequences.size();) {
-    MicroBatch batch;
-    while (at < data.sequences.size() && dim(batch.sources.size()) < kSequencesAtOnce &&
-           (batch.sources.empty() || batch.tokens() + dim(data.sequences[at].tokens.size()) <= kTokensAtOnce))
-      batch.add(data.sequences[at++]);
-    run.read(batch.sequences);
-    for (std::size_t i = 0; i < batch.places.size(); i += std::size_t(kRowsAtOnce)) {
-      const auto some = std::span(batch.places).subspan(i, std::min(std::size_t(kRowsAtOnce), batch.places.size() - i));
-      likeliest(run.logits(some), dim(some.size()), vocab, k, tokens, log_p);
-      stage.write(name, files.log_p_at + row * (k + 1) * dim(sizeof(float)), std::as_bytes(std::span(log_p)));
-      const std::vector<std::uint16_t> narrow(tokens.begin(), tokens.end());
-      stage.write(name, files.tokens_at + row * k * token_bytes(vocab),
-                  token_bytes(vocab) == 2 ? std::as_bytes(std::span(narrow)) : std::as_bytes(std::span(tokens)));
-      row += dim(some.size());
-    }
-    progress.advance(batch.tokens());
-  }
-  progress.end();
+  each_predicted(teacher, data, progress, [&](const float* logits, std::span<const Token> targets) {
+    const auto n = dim(targets.size());
+    likeliest(logits, n, vocab, k, tokens, log_p);
+    stage.write(name, files.log_p_at + row * (k + 1) * dim(sizeof(float)), std::as_bytes(std::span(log_p)));
+    const std::vector<std::uint16_t> narrow(tokens.begin(), tokens.end());
+    stage.write(name, files.tokens_at + row * k * token_bytes(vocab),
+                token_bytes(vocab) == 2 ? std::as_bytes(std::span(narrow)) : std::as_bytes(std::span(tokens)));
+    row += n;
+  });
   stage.commit();
 }
 

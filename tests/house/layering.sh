@@ -2,7 +2,7 @@
 # Includes go down the ladder only: a file of src/<module>/ may include its own module and those before it.
 set -eu
 cd "$(dirname "$0")/../.."
-ladder=(core kernels formats math io ops model train compress eval serve report study cli)
+ladder=(core kernels formats math io ops model train compress eval serve synth report study cli)
 declare -A rank
 for i in "${!ladder[@]}"; do rank[${ladder[$i]}]=$i; done
 rank[eval]=${rank[compress]}  # side by side: none may include another

@@ -23,5 +23,10 @@ TEST(Documents, MethodsAreUpToDate) {
       << "scripts/docs writes it anew";
 }
 
+TEST(Documents, PipelinesAreUpToDate) {
+  EXPECT_EQ(below("synthetic.md", "<!-- All below is written by scripts/docs. -->\n\n"), pipelines_markdown())
+      << "scripts/docs writes it anew";
+}
+
 }  // namespace
 }  // namespace pith::report

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "core/parallel.h"
 #include "tests/model/reference_llama.h"
@@ -165,6 +167,23 @@ TEST_F(TeacherTest, WhatDoesNotFitIsRefused) {
   wider.at("model.embed_tokens.weight") = test::f32_tensor("model.embed_tokens.weight", {41, 64});
   const Model other_vocabulary = Model::open(wider.write(folder.path / "wider"));
   EXPECT_THROW(beside({.divergence = divergences()[0]}, other_vocabulary), Error);
+}
+
+TEST_F(TeacherTest, MeanProbabilityIsThatOfTheDataItself) {
+  Forward forward(teacher);
+  KvCache cache(teacher.config(), 3, 8);
+  double sum = 0;
+  dim count = 0;
+  for (dim k = 0; k < 3; ++k) {
+    const TrainingSequence& s = data.sequences[std::size_t(k)];
+    for (std::size_t t = 1; t < s.tokens.size(); ++t) {
+      const auto z = forward.next(cache, std::span(s.tokens).subspan(t - 1, 1), k);
+      double all = 0;
+      for (const float v : z) all += std::exp(double(v));
+      if (s.predicted[t]) sum += std::exp(double(z[std::size_t(s.tokens[t])])) / all, ++count;
+    }
+  }
+  EXPECT_NEAR(mean_token_probability(teacher, data), sum / double(count), 1e-6);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <memory>
 
 #include "cli/command.h"
@@ -12,7 +13,7 @@ namespace {
 
 struct DistillFlags {
   TrainingFlags training;
-  std::string teacher, loss = "jsd", cache;
+  std::string teacher, loss = "jsd", cache, gamma = "token";
   DistillLoss distill;
   long long top_k = 64;
 };
@@ -22,6 +23,21 @@ struct Held {
   std::optional<Model> teacher;
   std::optional<TeacherCache> cache;
 };
+
+// Negative: token by token. Error(input).
+double gamma_of(const std::string& text, const Model* teacher, const TrainingData& data) {
+  if (text == "token") return -1;
+  if (text == "data") {
+    if (teacher) return mean_token_probability(*teacher, data, terminal_progress());
+    throw Error(Blame::input, "gamma", "expected --teacher with --gamma data, got kept logits alone",
+                "its value is in the report of a run with the teacher: give it as a number");
+  }
+  double value = -1;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= 1))
+    throw input_error("gamma", "expected data, token or a number from 0 to 1, got {}", text);
+  return value;
+}
 
 dim longest(const TrainingData& data) {
   dim most = 2;
@@ -42,8 +58,9 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
   if (f.training.rollout.share > 0 && loss.cross_entropy > 0)
     throw input_error("on-policy", "expected no --cross-entropy: the student's own tokens are no answers to learn");
   if (!teacher.empty()) held.teacher.emplace(Model::open(teacher));
-  if (f.cache.empty()) return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences);
   if (held.teacher) check_same_vocabulary(student, *held.teacher);
+  if (f.loss == "cakld") loss.options.gamma = gamma_of(f.gamma, held.teacher ? &*held.teacher : nullptr, data);
+  if (f.cache.empty()) return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences);
   if (held.teacher && held.teacher->config().vocab != student.config().vocab)
     throw input_error("cache", "expected vocabularies of one size, got {} and {}", student.config().vocab,
                       held.teacher->config().vocab);
@@ -68,7 +85,10 @@ void set_up(CLI::App& app) {
   app.add_option("--loss", f->loss, losses)->capture_default_str();
   app.add_option("--beta", f->distill.options.beta, "of jsd")->capture_default_str();
   app.add_option("--alpha-skew", f->distill.options.alpha, "of the skewed losses")->capture_default_str();
-  app.add_option("--gamma", f->distill.options.gamma, "of cakld (default: each token's largest teacher probability)");
+  app.add_option("--gamma", f->gamma,
+                 "of cakld: a number; data, the teacher's mean probability for the data's tokens, as the paper has it; "
+                 "token, each place's largest teacher probability")
+      ->capture_default_str();
   app.add_option("--temperature", f->distill.temperature, "divides both models' logits; the loss counts its square")
       ->capture_default_str();
   app.add_option("--cross-entropy", f->distill.cross_entropy, "share of the loss on the text's own tokens")
