@@ -83,6 +83,7 @@ target_link_libraries(pith_core PUBLIC fmt::fmt Threads::Threads)
 target_link_libraries(pith_io PUBLIC nlohmann_json::nlohmann_json PRIVATE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO
                       PkgConfig::XXHASH)
 target_link_libraries(pith_compress PRIVATE ${YAML_CPP_LIBRARIES})
+target_link_libraries(pith_study PRIVATE ${YAML_CPP_LIBRARIES})
 target_link_libraries(pith_math PRIVATE ${LAPACKE_LIBRARY} ${OPENBLAS_LIBRARY})
 target_link_libraries(pith_ops PRIVATE ${DNNL_LIBRARY})
 if(OpenMP_CXX_FOUND)

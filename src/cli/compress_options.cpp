@@ -83,40 +83,6 @@ double percent_of(const std::string& text) {
   return value;
 }
 
-static const ModelTensor& first_linear(const Model& model) {
-  for (const ModelTensor& t : model.tensors())
-    if (is_linear(t.role) && !t.vector) return t;
-  throw input_error(model.path().string(), "expected a model with linear layers, it has none");
-}
-
-// What it makes runs in pith alone, whose own folders say so.
-static bool ours_alone(const Step& step) {
-  const Method& m = method_or_throw(step.method);
-  return m.turn || (m.ours_alone && m.ours_alone(Options(m.name, m.options, step.options)));
-}
-
-Container choose_container(const std::string& named, const std::string& out, const Recipe& recipe, const Model& model) {
-  if (!named.empty()) return container_or_throw(named);
-  if (out.ends_with(".gguf")) return Container::gguf;
-  const Format* wanted = recipe.format;
-  if (recipe.store) return Container::pith;
-  if (recipe.target) return container_for(*recipe.target, wanted, first_linear(model));
-  if (!wanted && recipe.max_bytes) return Container::gguf;
-  if (!wanted) return model.is_gguf() ? Container::gguf : Container::hf;
-  const Format& format = *wanted;
-  const bool apart = std::any_of(recipe.steps.begin(), recipe.steps.end(),
-                                 [](const Step& step) { return method_or_throw(step.method).outliers != nullptr; });
-  const bool turned = std::any_of(recipe.steps.begin(), recipe.steps.end(), ours_alone);
-  if (turned) return Container::pith;
-  if (apart) return format.gguf_type >= 0 ? Container::gguf : Container::pith;
-  if (format.block != 1 && misfit(Container::bnb, format, first_linear(model)).empty()) return Container::bnb;
-  if (format.int_group.bits) return format.int_group.minimum ? Container::mlx : Container::hf;
-  const bool dense = format.block == 1;
-  if (!dense && format.gguf_type < 0 && !misfit(Container::hf, format, first_linear(model)).empty())
-    return Container::pith;
-  return dense && !model.is_gguf() ? Container::hf : Container::gguf;
-}
-
 static std::filesystem::path default_target(const CompressOptions& o, Container container) {
   const auto source = std::filesystem::path(o.model).lexically_normal();
   std::string name = source.filename().empty() ? source.parent_path().filename().string() : source.filename().string();
@@ -167,9 +133,7 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   if (!o.method.empty() || recipe.steps.empty()) recipe.steps = steps_of(o.method.empty() ? "rtn" : o.method, {});
   give_options(recipe.steps, o.set);
   take_formats(o, recipe);
-  // What another model is made of is f32 on the way; it is stored as the source is.
-  if (!recipe.format && !recipe.max_bytes && reshapes(recipe) && first_linear(model).weight.format->block == 1)
-    recipe.format = first_linear(model).weight.format;
+  settle_format(recipe, model);
   if (o.no_fallback) recipe.allow_fallback = false;
   if (o.allow_requantize) recipe.allow_requantize = true;
   if (o.dither_seed >= 0) recipe.dither = {true, std::uint64_t(o.dither_seed)};

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/container_choice.h"
 #include "compress/pipeline.h"
 
 namespace CLI {
@@ -41,9 +42,6 @@ CompressJob make_job(const CompressOptions& options, const Model& model);
 
 // 0 to below 100, with or without a percent sign. Error(input)
 double percent_of(const std::string& text);
-
-// What holds the recipe's formats: `named` (of --to) where it is not empty, GGUF where `out` ends so.
-Container choose_container(const std::string& named, const std::string& out, const Recipe& recipe, const Model& model);
 
 // Preflight and, unless --dry-run, the run, with an evaluation against the source where --text was given; prints
 // it as text or JSON, and leaves OUT.report.md and OUT.report.json beside the output.

@@ -1,26 +1,8 @@
 #include "cli/output_files.h"
 
-#include <fstream>
-
-#include "core/error.h"
 #include "io/stage.h"
 
 namespace pith::cli {
-
-void write_whole(const std::filesystem::path& path, const std::string& text) {
-  auto part = path;
-  part += ".part";
-  std::ofstream out(part, std::ios::binary);
-  out << text << std::flush;
-  if (!out) throw environment_error(path.string(), "the report cannot be written");
-  std::filesystem::rename(part, path);
-}
-
-std::filesystem::path beside(std::filesystem::path target, const char* ending) {
-  target = (target / "").parent_path();  // without a slash at the end
-  if (target.extension() == ".gguf") target.replace_extension();
-  return target += ending;
-}
 
 dim write_adapter(const std::filesystem::path& target, const std::vector<AdapterFile>& files, bool overwrite) {
   const bool single = files.size() == 1 && files[0].name.empty();

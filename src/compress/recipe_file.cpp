@@ -1,94 +1,50 @@
 #include "compress/recipe_file.h"
 
-#include <yaml-cpp/yaml.h>
-
-#include <functional>
-#include <map>
-#include <set>
-
 #include "compress/method.h"
 #include "compress/prune/allocate_sparsity.h"
+#include "compress/recipe_node.h"
 #include "compress/target_profile.h"
 #include "core/byte_size.h"
-#include "core/error.h"
 #include "io/files.h"
 
 namespace pith {
 
 namespace {
 
-class Reader {
+class Reader : YamlFields {
  public:
-  Reader(std::string_view name, const std::filesystem::path& folder) : name_(name), folder_(folder) {}
+  Reader(std::string_view name, const std::filesystem::path& folder) : YamlFields(name), name_(name), folder_(folder) {}
 
-  RecipeFile read(const YAML::Node& root) {
+  RecipeFile read(const YAML::Node& root, const Keys& others) {
     out_.name = name_;
-    each_of(root, "a recipe", recipe_keys());
+    Keys keys = others;
+    keys.merge(recipe_keys());
+    each_of(root, "a recipe", keys);
     if (out_.recipe.max_bytes && out_.recipe.format)
       throw fault(root, "expected either a format for all linears or max_bytes, both are given");
     return std::move(out_);
   }
 
+  void read_calibration(const YAML::Node& node, Recipe& recipe) const {
+    CalibrationChoice choice = recipe.calibration.value_or(CalibrationChoice());
+    each_of(node, "calibration",
+            {{"files",
+              [&](const YAML::Node& n) {
+                choice.files.clear();
+                list(n, [&](const auto& f) { choice.files.push_back(path(f)); });
+              }},
+             {"samples", [&](const YAML::Node& n) { choice.samples = number(n, 1, 1000000); }},
+             {"length", [&](const YAML::Node& n) { choice.length = number(n, 1, 1000000); }},
+             {"true_sequential", [&](const YAML::Node& n) { recipe.true_sequential = flag(n); }},
+             {"seed", [&](const YAML::Node& n) { choice.seed = std::uint64_t(number(n, 0, dim(1) << 53)); }}});
+    recipe.calibration = std::move(choice);
+  }
+
  private:
-  using Keys = std::map<std::string, std::function<void(const YAML::Node&)>, std::less<>>;
-
-  Error fault(const YAML::Node& at, std::string_view what) const {
-    return Error(Blame::input, fmt::format("{}, line {}", name_, at.Mark().line + 1), what);
-  }
-
-  std::string scalar(const YAML::Node& node) const {
-    if (!node.IsScalar()) throw fault(node, "expected one value");
-    return node.Scalar();
-  }
-
-  dim number(const YAML::Node& node, dim low, dim high) const {
-    dim value = -1;
-    if (!node.IsScalar() || !YAML::convert<dim>::decode(node, value) || value < low || value > high)
-      throw fault(node, fmt::format("expected a whole number from {} to {}", low, high));
-    return value;
-  }
-
-  bool flag(const YAML::Node& node) const {
-    bool value = false;
-    if (!node.IsScalar() || !YAML::convert<bool>::decode(node, value)) throw fault(node, "expected true or false");
-    return value;
-  }
-
   std::filesystem::path path(const YAML::Node& node) const { return folder_ / scalar(node); }
 
-  // What the library says of a value, with the line it stands in.
-  template <class Parse>
-  auto at(const YAML::Node& node, const Parse& parse) const {
-    try {
-      return parse(scalar(node));
-    } catch (const Error& e) {
-      throw fault(node, e.what());
-    }
-  }
   const Format& format(const YAML::Node& node) const {
     return *at(node, [](const std::string& text) { return &format_or_throw(text); });
-  }
-
-  template <class Each>
-  void list(const YAML::Node& node, const Each& each) const {
-    if (!node.IsSequence()) throw fault(node, "expected a list");
-    for (const YAML::Node& item : node) each(item);
-  }
-
-  void each_of(const YAML::Node& map, std::string_view what, const Keys& keys) const {
-    if (!map.IsMap()) throw fault(map, fmt::format("expected {}: keys and values", what));
-    std::set<std::string> seen;
-    for (const auto& entry : map) {
-      const std::string key = scalar(entry.first);
-      const auto found = keys.find(key);
-      if (found == keys.end()) {
-        std::string known;
-        for (const auto& [name, unused] : keys) known += (known.empty() ? "" : ", ") + name;
-        throw fault(entry.first, fmt::format("expected one of {}, got '{}'", known, key));
-      }
-      if (!seen.insert(key).second) throw fault(entry.first, fmt::format("expected '{}' once", key));
-      found->second(entry.second);
-    }
   }
 
   void read_options(const YAML::Node& node, Step& step) const {
@@ -127,24 +83,13 @@ class Reader {
              {"max_bytes", [&](const YAML::Node& n) { plan.max_bytes = at(n, parse_bytes); }}});
   }
 
-  void read_calibration(const YAML::Node& node) {
-    CalibrationChoice choice;
-    each_of(node, "calibration",
-            {{"files", [&](const YAML::Node& n) { list(n, [&](const auto& f) { choice.files.push_back(path(f)); }); }},
-             {"samples", [&](const YAML::Node& n) { choice.samples = number(n, 1, 1000000); }},
-             {"length", [&](const YAML::Node& n) { choice.length = number(n, 1, 1000000); }},
-             {"true_sequential", [&](const YAML::Node& n) { out_.recipe.true_sequential = flag(n); }},
-             {"seed", [&](const YAML::Node& n) { choice.seed = std::uint64_t(number(n, 0, dim(1) << 53)); }}});
-    out_.recipe.calibration = std::move(choice);
-  }
-
   Keys recipe_keys() {
     Recipe& r = out_.recipe;
     return {{"summary", [&](const YAML::Node& n) { out_.summary = scalar(n); }},
             {"steps", [&](const YAML::Node& n) { list(n, [&](const YAML::Node& step) { read_step(step); }); }},
             {"embed_format", [&](const YAML::Node& n) { r.embed_format = &format(n); }},
             {"max_bytes", [&](const YAML::Node& n) { r.max_bytes = at(n, parse_bytes); }},
-            {"calibrate", [&](const YAML::Node& n) { read_calibration(n); }},
+            {"calibrate", [&](const YAML::Node& n) { read_calibration(n, r); }},
             {"importance", [&](const YAML::Node& n) { r.importance_file = path(n); }},
             {"kv", [&](const YAML::Node& n) { r.kv = at(n, [](const std::string& t) { return KvSpec(t); }); }},
             {"activations",
@@ -179,9 +124,19 @@ class Reader {
 
 }  // namespace
 
+RecipeFile recipe_of_node(const YAML::Node& map, std::string_view file, const std::filesystem::path& folder,
+                          const YamlFields::Keys& others) {
+  return Reader(file, folder).read(map, others);
+}
+
+void read_calibration(const YAML::Node& map, std::string_view file, const std::filesystem::path& folder,
+                      Recipe& recipe) {
+  Reader(file, folder).read_calibration(map, recipe);
+}
+
 RecipeFile parse_recipe(const std::string& yaml, std::string_view name, const std::filesystem::path& folder) {
   try {
-    return Reader(name, folder).read(YAML::Load(yaml));
+    return recipe_of_node(YAML::Load(yaml), name, folder, {});
   } catch (const YAML::Exception& e) {  // not YAML
     throw Error(Blame::input, name, e.what());
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compress/prune/allocate_sparsity.h"
+#include "compress/recipe_file.h"
 #include "report/human.h"
 #include "report/json_values.h"
 #include "report/sizes.h"
@@ -196,6 +197,7 @@ std::string quality_json(const QualityReport& report) {
                   {"bits_per_weight_linears", sizes.linears.bits_after()},
                   {"bits_per_weight", sizes.all.bits_after()},
                   {"recipe", json_of_recipe(report.recipe)},
+                  {"recipe_yaml", recipe_yaml({{}, {}, report.recipe, report.container})},
                   {"evaluations", std::move(evaluations)},
                   {"comparisons", std::move(comparisons)},
                   {"outcome", json_of(report.outcome)}});

@@ -128,6 +128,28 @@ std::string latex_table(const Table& table) {
   return out + "\\bottomrule\n\\end{tabular}\n";
 }
 
+TextForm text_form_or_throw(std::string_view name) {
+  if (name == "text") return TextForm::text;
+  if (name == "csv") return TextForm::csv;
+  if (name == "latex") return TextForm::latex;
+  if (name == "markdown") return TextForm::markdown;
+  throw input_error("format", "expected text, csv, latex or markdown, got '{}'", name);
+}
+
+std::string table_as(TextForm form, const Table& table) {
+  switch (form) {
+    case TextForm::csv:
+      return csv_table(table);
+    case TextForm::latex:
+      return latex_table(table);
+    case TextForm::markdown:
+      return markdown_table(table);
+    case TextForm::text:
+      break;
+  }
+  return text_table(table);
+}
+
 std::string text_facts(const Facts& facts) {
   std::size_t width = 0;
   for (const auto& [name, value] : facts) width = std::max(width, width_of(name));

@@ -11,6 +11,7 @@
 #include "core/stopwatch.h"
 #include "model/forward.h"
 #include "study/fit_journal.h"
+#include "study/origin.h"
 
 namespace pith {
 
@@ -132,9 +133,7 @@ class Fitter {
       const Outcome outcome = compress(source_, point.recipe.recipe, options_.container, path,
                                        {.max_ram_bytes = {}, .overwrite = true}, progress_);
       point.record = measurer_.measure(path.string(), progress_);
-      point.record.method = steps_text(point.recipe.recipe);
-      point.record.recipe = yaml;
-      point.record.compress_seconds = outcome.seconds;
+      add_origin(point.recipe, outcome, point.record);
       journal_.keep(yaml, point.record);
     }
     point.record.name = point.label;

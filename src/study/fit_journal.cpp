@@ -1,23 +1,11 @@
 #include "study/fit_journal.h"
 
-#include <fstream>
-
-#include "core/error.h"
 #include "io/files.h"
 #include "io/sha256.h"
 
 namespace pith {
 
 namespace {
-
-void write_whole(const std::filesystem::path& path, const std::string& text) {
-  const auto beside = path.string() + ".new";
-  std::ofstream out(beside, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) throw environment_error(beside, "expected to write {} bytes, the disk took fewer", text.size());
-  std::filesystem::rename(beside, path);
-}
 
 std::optional<std::string> text_if_there(const std::filesystem::path& path) {
   std::error_code fault;

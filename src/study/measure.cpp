@@ -48,6 +48,7 @@ std::string formats_of(const report::ModelSummary& summary) {
 void add_sizes(const Model& model, const MeasureOptions& options, ModelRecord& record) {
   const report::ModelSummary summary = report::summarize(model, 0, options.eval.kv);
   record.family = summary.config.arch;
+  record.container = model.is_gguf() ? "gguf" : "";
   record.format = formats_of(summary);
   record.size = {.file_bytes = summary.file_bytes,
                  .weight_bytes = summary.tensor_bytes,
@@ -86,6 +87,27 @@ report::DivergenceRecord divergence_of(const Divergence& d) {
           .p99 = d.kl_p99,
           .most = d.kl_max,
           .by_window = d.kl_by_window};
+}
+
+// The figure to quote: the first where more is better (a perplexity is beside the point here).
+report::TaskRecord task_of(const TaskResult& r) {
+  std::size_t at = 0;
+  while (at < r.metrics.size() && !r.metrics[at].higher_is_better) ++at;
+  if (at == r.metrics.size()) at = 0;
+  const TaskMetric& m = r.metrics.at(at);
+  report::TaskRecord record{.name = r.name,
+                            .metric = m.filter == "none" ? m.name : m.name + ", " + m.filter,
+                            .data_hash = r.data_hash,
+                            .items = dim(r.items.size()),
+                            .value = m.value,
+                            .error = m.standard_error,
+                            .right = {}};
+  for (const ItemResult& item : r.items) {
+    const double value = item.values.at(at);
+    record.graded = record.graded || (value != 0 && value != 1);
+    record.right += item.correct ? '1' : '0';
+  }
+  return record;
 }
 
 report::SpeedRecord speed_of(const MachinePeaks& peaks, const ModelSpeed& speed) {
@@ -128,6 +150,7 @@ ModelRecord Measurer::measure(const std::string& path, Progress& progress) const
   add_quality(model, base ? &*base : nullptr, record, progress);
   add_layers(model, base ? &*base : nullptr, record, progress);
   base.reset();
+  add_tasks(model, record, progress);
   add_samples(model, record, progress);
   progress.end();
   return record;
@@ -159,6 +182,18 @@ void Measurer::add_layers(const Model& model, const Model* base, ModelRecord& re
                    .peaks = std::move(profile.peaks),
                    .weights = weight_histogram(model),
                    .activations = std::move(profile.activations)};
+}
+
+void Measurer::add_tasks(const Model& model, ModelRecord& record, Progress& progress) const {
+  if (options_.tasks.empty()) return;
+  TaskOptions options = options_.task_options;
+  if (record.path != base_) {
+    options.kv = options_.eval.kv;
+    options.activations = options_.eval.activations;
+    options.fast = options_.eval.fast;
+  }
+  for (const TaskResult& result : run_tasks(model, options_.tasks, options, progress))
+    record.tasks.push_back(task_of(result));
 }
 
 void Measurer::add_samples(const Model& model, ModelRecord& record, Progress& progress) const {

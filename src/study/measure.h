@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "eval/perplexity.h"
 #include "eval/speed.h"
+#include "eval/tasks/run_tasks.h"
 #include "report/study/record.h"
 
 namespace pith {
@@ -15,6 +16,8 @@ struct MeasureOptions {
   std::string text_file;  // empty: quality is not measured
   EvalOptions eval;       // `fast` and the codecs hold for the models, not for the base
   std::optional<SpeedOptions> speed;
+  std::vector<std::string> tasks;    // names and .jsonl files, as run_tasks takes them
+  TaskOptions task_options;          // codecs and `fast` are those of `eval`
   std::vector<std::string> prompts;  // each model goes on from them, greedily
   dim sample_tokens = 48;
   bool layers = true;  // profiles and histograms
@@ -40,6 +43,7 @@ class Measurer {
  private:
   void add_quality(const Model& model, const Model* base, report::ModelRecord& record, Progress& progress) const;
   void add_layers(const Model& model, const Model* base, report::ModelRecord& record, Progress& progress) const;
+  void add_tasks(const Model& model, report::ModelRecord& record, Progress& progress) const;
   void add_samples(const Model& model, report::ModelRecord& record, Progress& progress) const;
 
   MeasureOptions options_;

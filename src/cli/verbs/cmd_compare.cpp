@@ -2,11 +2,12 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/output_files.h"
 #include "core/error.h"
+#include "io/files.h"
 #include "report/study/pages.h"
 #include "report/study/tables.h"
 #include "study/measure.h"
+#include "study/origin.h"
 
 namespace pith::cli {
 
@@ -14,7 +15,7 @@ namespace {
 
 struct CompareArguments {
   std::vector<std::string> models;
-  std::string base, kv, activations, protocol = "llamacpp-512", form = "text", title, html;
+  std::string base, kv, activations, protocol = "llamacpp-512", form = "text", title, html, card, card_base;
   MeasureOptions measure;
   SpeedOptions speed;
   bool no_speed = false, no_layers = false, json = false;
@@ -46,7 +47,10 @@ report::Study measured(CompareArguments& a) {
   study.title = a.title.empty() ? "Models compared" : a.title;
   study.conditions = measurer.conditions(a.base.empty() ? a.models[0] : a.base);
   if (measurer.has_base()) study.base = measurer.base(terminal_progress());
-  for (const std::string& path : a.models) study.models.push_back(measurer.measure(path, terminal_progress()));
+  for (const std::string& path : a.models) {
+    study.models.push_back(measurer.measure(path, terminal_progress()));
+    add_origin_from_report(study.models.back());
+  }
   terminal_progress().end();
   tell_apart(study);
   return study;
@@ -71,6 +75,12 @@ void add_measure_options(CLI::App& app, CompareArguments& a) {
       ->check(CLI::PositiveNumber);
   app.add_option("-r,--runs", a.speed.runs, "runs of each")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_flag("--no-layers", a.no_layers, "no profiles of layers, no histograms");
+  app.add_option("--tasks", o.tasks, "tasks and .jsonl files, separated by commas (see: pith eval --help)")
+      ->delimiter(',');
+  app.add_option("--task-data", o.task_options.data, "the folder with the tasks' files (else $PITH_DATA/tasks)")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--limit", o.task_options.limit, "only the first N items of a task (0: all)")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--prompt", o.prompts, "each model goes on from it, greedily; may be given several times");
   app.add_option("--sample-tokens", o.sample_tokens, "tokens of each answer")
       ->capture_default_str()
@@ -88,12 +98,15 @@ void set_up(CLI::App& app) {
   app.add_option("--title", a->title, "of the report");
   app.add_option("-f,--format", a->form, "text, csv, latex or markdown")->capture_default_str();
   app.add_option("--html", a->html, "also write a page with charts, one file that needs nothing else");
+  app.add_option("--card", a->card, "also write the README.md of a folder with these models, for Hugging Face");
+  app.add_option("--card-base", a->card_base, "the original's name there, e.g. HuggingFaceTB/SmolLM2-135M-Instruct");
   app.add_flag("--json", a->json, "machine-readable output, with windows and tests");
   add_threads(app);
   app.callback([a] {
     const report::TextForm form = report::text_form_or_throw(a->form);  // before any work
     const report::Study study = measured(*a);
     if (!a->html.empty()) write_whole(a->html, report::study_page(std::span(&study, 1), false));
+    if (!a->card.empty()) write_whole(a->card, report::model_card(study, a->card_base));
     print(a->json ? report::study_json(study) : report::study_report(study, form));
   });
 }
@@ -106,7 +119,8 @@ const Command compare_command = {
     "  pith compare q4.gguf q5.gguf q8.gguf --base original/ --text wikitext2.test.raw --windows 16\n"
     "  pith compare a.gguf b.gguf --text text.txt --no-speed --json\n"
     "  pith compare q4.gguf q8.gguf --base original/ --text text.txt --html report.html --prompt 'Once upon a time'\n"
-    "  pith compare q4.gguf q5.gguf --base original/ --text text.txt --format latex > table.tex",
+    "  pith compare q4.gguf q5.gguf --base original/ --text text.txt --format latex > table.tex\n"
+    "  pith compare out/q4.gguf --base original/ --text text.txt --tasks piqa --limit 200 --card out/README.md",
     set_up};
 
 }  // namespace pith::cli

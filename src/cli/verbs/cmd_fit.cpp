@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "cli/output_files.h"
 #include "core/byte_size.h"
 #include "core/error.h"
+#include "io/files.h"
 #include "report/study/pages.h"
 #include "report/table.h"
 #include "study/fit.h"

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "report/human.h"
+#include "report/study/positions.h"
 
 namespace pith::report {
 namespace {
@@ -14,7 +15,10 @@ namespace {
 std::string megabytes(double v) { return v >= 1 ? fmt::format("{:.4g} MB", v) : fmt::format("{:.3g} kB", 1000 * v); }
 std::string percent(double v) { return fmt::format("{:.3g} %", 100 * v); }
 
-// Colours by method, where there are several; the rarest beyond the colours share the last.
+constexpr std::size_t kMarks = 14;   // marks differ in colour and shape: more than there are colours
+constexpr std::size_t kInside = 12;  // models whose inside a page shows, where there are more: of the best
+
+// Marks by method; methods beyond the last mark share it.
 class Groups {
  public:
   explicit Groups(const Study& study) {
@@ -22,8 +26,8 @@ class Groups {
       if (std::find(names_.begin(), names_.end(), m.method) == names_.end()) names_.push_back(m.method);
     for (std::string& name : names_)
       if (name.empty()) name = "as found";
-    if (names_.size() > kGroups) {
-      names_.resize(kGroups);
+    if (names_.size() > kMarks) {
+      names_.resize(kMarks);
       names_.back() = "others";
     }
   }
@@ -64,6 +68,22 @@ std::vector<ScatterPoint> points_of(const Study& study, const Groups& groups, do
   };
   for (const ModelRecord& m : study.models) add(m, groups.of(m));
   return points;
+}
+
+// All models, or of many those that none beats in both bytes and quality.
+std::vector<const ModelRecord*> shown_inside(const Study& study) {
+  std::vector<const ModelRecord*> shown;
+  std::vector<ScatterPoint> points;
+  for (const ModelRecord& m : study.models) {
+    shown.push_back(&m);
+    points.push_back({.name = m.name, .hint = {}, .x = double(m.size.file_bytes), .y = INFINITY});
+    if (const auto q = quality_of(m)) points.back().y = q->mean;
+  }
+  if (shown.size() <= kInside) return shown;
+  std::vector<const ModelRecord*> front;
+  for (const std::size_t i : front_of(points, true)) front.push_back(shown[i]);
+  if (front.size() > kInside) front.resize(kInside);
+  return front;
 }
 
 Table table_of(const Scatter& chart, const char* x, const char* y) {
@@ -203,8 +223,9 @@ void add_layer_map(Page& page, const Study& study, const std::string& prefix) {
 }
 
 void add_tensor_maps(Page& page, const Study& study, const std::string& prefix) {
-  for (std::size_t i = 0; i < study.models.size(); ++i) {
-    const ModelRecord& m = study.models[i];
+  const std::vector<const ModelRecord*> models = shown_inside(study);
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const ModelRecord& m = *models[i];
     std::vector<std::string> roles;
     dim layers = 0;
     for (const TensorError& t : m.tensors) {
@@ -234,56 +255,19 @@ void add_tensor_maps(Page& page, const Study& study, const std::string& prefix) 
   }
 }
 
-// At most twelve stretches, the mean loss of each: one place of a few windows says little.
-static std::vector<PositionScore> stretches_of(const ModelRecord& m) {
-  constexpr std::size_t kMost = 12;
-  std::vector<PositionScore> out;
-  const auto& fine = m.quality->by_position;
-  const std::size_t together = (fine.size() + kMost - 1) / kMost;
-  for (std::size_t i = 0; i < fine.size(); i += together) {
-    PositionScore sum = {fine[i].from, 0, 0, 0};
-    for (std::size_t k = i; k < std::min(i + together, fine.size()); ++k) {
-      sum.span = fine[k].from + fine[k].span - sum.from;
-      sum.tokens += fine[k].tokens;
-      sum.nll += fine[k].nll * double(fine[k].tokens);
-    }
-    sum.nll /= double(std::max<dim>(sum.tokens, 1));
-    out.push_back(sum);
-  }
-  return out;
-}
-
-// The lines of many models hide each other: the best ones are shown.
-static std::vector<const ModelRecord*> best_by_place(const Study& study) {
-  std::vector<const ModelRecord*> shown;
-  const std::size_t places = reference_of(study).quality->by_position.size();
-  for (const ModelRecord& m : study.models)
-    if (m.quality && m.quality->by_position.size() == places) shown.push_back(&m);
-  std::stable_sort(shown.begin(), shown.end(),
-                   [](const auto* a, const auto* b) { return a->quality->nll.mean < b->quality->nll.mean; });
-  if (shown.size() > kGroups) shown.resize(kGroups);
-  return shown;
-}
-
 void add_position_chart(Page& page, const Study& study, const std::string& prefix) {
-  const ModelRecord& base = reference_of(study);
-  if (!base.quality || base.quality->by_position.size() < 3) return;
-  const std::vector<PositionScore> places = stretches_of(base);
+  const Table behind = positions_table(study);
+  if (behind.rows.empty()) return;
+  const std::vector<PositionScore> places = stretches_of(reference_of(study));
   Lines chart;
-  Table behind{{{"from position", true}}, {}};
-  for (const PositionScore& p : places) behind.rows.push_back({fmt::to_string(p.from)});
   for (const ModelRecord* m : best_by_place(study)) {
     Series line{m->name, {}, chart.series.size()};
     const std::vector<PositionScore> own = stretches_of(*m);
-    for (std::size_t k = 0; k < places.size(); ++k) {
-      const double y = study.base ? own[k].nll - places[k].nll : own[k].nll;
-      line.values.push_back({double(own[k].from) + double(own[k].span) / 2, y});
-      behind.rows[k].push_back(fmt::format("{:.4f}", y));
-    }
-    behind.columns.push_back({m->name, true});
+    for (std::size_t k = 0; k < places.size(); ++k)
+      line.values.push_back(
+          {double(own[k].from) + double(own[k].span) / 2, study.base ? own[k].nll - places[k].nll : own[k].nll});
     chart.series.push_back(std::move(line));
   }
-  if (chart.series.empty()) return;
   chart.x.title = "place in the window, tokens";
   chart.y.title = study.base ? "nats per token above the original" : "nats per token";
   page.figure(
@@ -302,7 +286,9 @@ void add_position_chart(Page& page, const Study& study, const std::string& prefi
 
 void add_histograms(Page& page, const Study& study, const std::string& prefix) {
   Histograms weights, activations;
-  for (const ModelRecord* m : all_of(study)) {
+  std::vector<const ModelRecord*> models = shown_inside(study);
+  if (study.base) models.insert(models.begin(), &*study.base);
+  for (const ModelRecord* m : models) {
     if (!m->layers) continue;
     const auto add = [&](Histograms& to, const Histogram& h) {
       if (!h.shares.empty()) to.all.push_back({m->name, h.low, h.high, h.shares});

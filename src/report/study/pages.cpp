@@ -113,6 +113,10 @@ void add_study(Page& page, const Study& study, const std::string& prefix, const 
     page.section(prefix + "samples", "What they say" + of, "The likeliest token each time, from the same prompt.");
     add_samples(page, study);
   }
+  if (!study.missing.empty()) {
+    page.section(prefix + "missing", "What is missing" + of, "It was to be measured and is not.");
+    page.table(missing_table(study), "What is missing");
+  }
   page.section(prefix + "manifest", "How it was measured" + of);
   add_manifest(page, study);
 }

@@ -58,7 +58,7 @@ struct LayerRecord {
   Histogram weights, activations;
 };
 
-// Error of a tensor's values against the source's, where pith wrote the file.
+// Error of a tensor's values against the source's, where pith wrote the file and they are not the same.
 struct TensorError {
   std::string role;
   dim layer = -1;
@@ -68,6 +68,7 @@ struct TensorError {
 struct ModelRecord {
   std::string name, path, hash;          // hash: XXH3 of the source, as reports give it
   std::string family;                    // "llama"
+  std::string container;                 // "gguf", "hf", ...; empty: a folder of unknown kind
   std::string category, method, format;  // of what pith wrote: "post-training quantization", "gptq", "q4_0"
   std::string weight_bits;               // as tables say it: of linears, "4.50"
   std::string activations = "f32", kv = "f32";
@@ -85,6 +86,11 @@ struct ModelRecord {
   double compress_seconds = 0;  // 0: it was there
 };
 
+// A model that was to be measured and is not.
+struct MissingModel {
+  std::string name, why, recipe;
+};
+
 // All under one protocol, on one text and one machine.
 struct Study {
   std::string title;
@@ -92,6 +98,7 @@ struct Study {
   std::vector<std::string> prompts;
   std::optional<ModelRecord> base;
   std::vector<ModelRecord> models;
+  std::vector<MissingModel> missing;
   Machine machine;
   MachinePeaks peaks;  // of no threads: not measured
   dim speed_prompt = 0, speed_generate = 0, speed_runs = 0;

@@ -114,7 +114,8 @@ void fields(V& v, TensorError& r) {
 }
 template <class V>
 void fields(V& v, ModelRecord& r) {
-  v("name", r.name), v("path", r.path), v("xxh3", r.hash), v("family", r.family), v("category", r.category);
+  v("name", r.name), v("path", r.path), v("xxh3", r.hash), v("family", r.family);
+  v("container", r.container), v("category", r.category);
   v("method", r.method), v("format", r.format), v("weight_bits", r.weight_bits);
   v("activations", r.activations), v("activation_bits", r.activation_bits), v("kv", r.kv), v("kv_bits", r.kv_bits);
   v("recipe", r.recipe), v("pruned", r.pruned), v("size", r.size), v("quality", r.quality), v("speed", r.speed);

@@ -51,8 +51,10 @@ Json tests_of(const Study& study) {
 }
 
 Json json_of_study(const Study& study) {
-  Json models = Json::array();
+  Json models = Json::array(), missing = Json::array();
   for (const ModelRecord& m : study.models) models.push_back(json_in(study, m));
+  for (const MissingModel& m : study.missing)
+    missing.push_back({{"name", m.name}, {"why", m.why}, {"recipe", m.recipe}});
   return {{"program", "pith " PITH_VERSION},
           {"title", study.title},
           {"protocol", study.protocol},
@@ -67,6 +69,7 @@ Json json_of_study(const Study& study) {
             {"kernels", study.machine.kernels}}},
           {"base", study.base ? json_in(study, *study.base) : Json(nullptr)},
           {"models", std::move(models)},
+          {"missing", std::move(missing)},
           {"tests", tests_of(study)}};
 }
 

@@ -88,7 +88,8 @@ Table numbers_table(const Study& study) {
                             "mbu",
                             "peak_ram_bytes",
                             "prefill_speedup",
-                            "decode_speedup"})
+                            "decode_speedup",
+                            "compress_seconds"})
     t.columns.push_back({title, true});
   for (const ModelRecord* m : all_of(study)) {
     const SizeRecord& s = m->size;
@@ -104,6 +105,7 @@ Table numbers_table(const Study& study) {
                                       plain(s.theoretical_ops())};
     add_quality(study, *m, cells);
     add_speed(study, *m, cells);
+    cells.push_back(m->compress_seconds > 0 ? plain(m->compress_seconds) : "");
     t.rows.push_back(std::move(cells));
   }
   return t;
@@ -150,25 +152,34 @@ Table pruning_table(std::span<const Study> studies) {
 
 std::string survey_report(std::span<const Study> studies, TextForm form) {
   std::string out;
-  for (const Table& table : {quantization_table(studies), pruning_table(studies)}) {
-    if (table.rows.empty()) continue;
-    if (!out.empty()) out += "\n";
-    switch (form) {
-      case TextForm::text:
-        out += text_table(table);
-        break;
-      case TextForm::csv:
-        out += csv_table(table);
-        break;
-      case TextForm::latex:
-        out += latex_table(table);
-        break;
-      case TextForm::markdown:
-        out += markdown_table(table);
-        break;
-    }
-  }
+  for (const Table& table : {quantization_table(studies), pruning_table(studies)})
+    if (!table.rows.empty()) out += (out.empty() ? "" : "\n") + table_as(form, table);
   return out;
+}
+
+Table sweep_numbers_table(std::span<const Study> studies) {
+  Table all;
+  for (const Study& study : studies) {
+    Table t = numbers_table(study);
+    t.columns.insert(t.columns.begin(), {"original", false});
+    for (auto& row : t.rows) {
+      row.insert(row.begin(), reference_of(study).name);
+      all.rows.push_back(std::move(row));
+    }
+    all.columns = std::move(t.columns);
+  }
+  return all;
+}
+
+std::string sweep_report(std::span<const Study> studies, TextForm form) {
+  if (form == TextForm::csv) return csv_table(sweep_numbers_table(studies));
+  std::string out;
+  for (const Study& study : studies) {
+    if (studies.size() > 1 && form != TextForm::latex)
+      out += (form == TextForm::markdown ? "## " : "") + reference_of(study).name + "\n\n";
+    out += study_report(study, form) + "\n";
+  }
+  return out + survey_report(studies, form);
 }
 
 }  // namespace pith::report

@@ -116,6 +116,8 @@ Table models_table(const Study& study) {
   std::vector<Field> fields = size_fields(study);
   add(fields, quality_fields(study));
   add(fields, speed_fields(study));
+  fields.push_back(
+      {"made in", true, [](const auto& m) { return m.compress_seconds > 0 ? human_seconds(m.compress_seconds) : ""; }});
   for (const std::string& task : task_names(study))
     fields.push_back({task + " %", true, [task](const auto& m) { return task_text(m, task); }});
   return table_of(study, fields);
@@ -157,12 +159,10 @@ Table flips_table(const Study& study) {
   return t;
 }
 
-TextForm text_form_or_throw(std::string_view name) {
-  if (name == "text") return TextForm::text;
-  if (name == "csv") return TextForm::csv;
-  if (name == "latex") return TextForm::latex;
-  if (name == "markdown") return TextForm::markdown;
-  throw input_error("format", "expected text, csv, latex or markdown, got '{}'", name);
+Table missing_table(const Study& study) {
+  Table t{{{"not measured", false}, {"why", false}}, {}};
+  for (const MissingModel& m : study.missing) t.rows.push_back({m.name, m.why});
+  return t;
 }
 
 Facts conditions_of(const Study& study) {
@@ -204,10 +204,11 @@ std::string study_report(const Study& study, TextForm form) {
     return latex_table(models) + (pairs.rows.empty() ? "" : "\n" + latex_table(pairs)) +
            (flips.rows.empty() ? "" : "\n" + latex_table(flips));
   const bool text = form == TextForm::text;
-  const auto show = [&](const Table& t) { return text ? text_table(t) : markdown_table(t); };
+  const auto show = [&](const Table& t) { return table_as(form, t); };
   std::string out = show(models);
   if (!pairs.rows.empty()) out += "\n" + show(pairs) + (text ? "" : "\n") + note_of(study) + "\n";
   if (!flips.rows.empty()) out += "\n" + show(flips);
+  if (!study.missing.empty()) out += "\n" + show(missing_table(study));
   const Facts facts = conditions_of(study);
   return out + "\n" + (text ? text_facts(facts) : markdown_facts(facts));
 }
