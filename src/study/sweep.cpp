@@ -159,7 +159,8 @@ class Sweeper {
     if (!known && !options_.measure) return {};
     if (!known) {
       progress_.at(model.name);
-      SweepEntry entry{.key = part.base_key(), .name = model.name, .record = part.measured_base(progress_), .error = {}};
+      SweepEntry entry{
+          .key = part.base_key(), .name = model.name, .record = part.measured_base(progress_), .error = {}};
       journal_.add(std::move(entry));
       known = journal_.find(part.base_key());
     }

@@ -30,8 +30,10 @@ std::string line_of(const SweepEntry& entry) {
 SweepEntry entry_of(std::string_view line, const std::string& where) {
   const nlohmann::json json = parse_json(line, where);
   try {
-    SweepEntry entry{
-        .key = json.at("key").get<std::string>(), .name = json.at("point").get<std::string>(), .record = {}, .error = {}};
+    SweepEntry entry{.key = json.at("key").get<std::string>(),
+                     .name = json.at("point").get<std::string>(),
+                     .record = {},
+                     .error = {}};
     if (json.contains("record"))
       entry.record = report::record_of_json(json["record"].dump(), where);
     else
