@@ -33,6 +33,8 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
   app.add_option("--alpha", o.alpha, "how much adapters count, times 1 / rank (default: twice the rank)");
   app.add_option("--roles", o.roles, "which matrices get adapters, e.g. 'attn_q|attn_v' (default: all linear layers)");
   app.add_flag("--norms", o.norms, "learn the norms alone");
+  app.add_flag("--scales", o.scales,
+               "learn only the scales of a quantized model's groups; its codes and its size stay (PEQA)");
   app.add_option("--qat", o.qat,
                  "quantization-aware: linear layers compute with what this format makes of their values, and are "
                  "written so (see: pith formats), e.g. int2_g64");
@@ -42,7 +44,8 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
   app.add_option("--batch", o.batch, "sequences of a step")->capture_default_str();
   app.add_option("--epochs", o.epochs, "passes over the data")->capture_default_str();
   app.add_option("--steps", o.steps, "instead of --epochs");
-  app.add_option("--rate", o.rate, "highest learning rate (default: 2e-5; 2e-4 for adapters; 1e-3 for norms)");
+  app.add_option("--rate", o.rate,
+                 "highest learning rate (default: 2e-5; 2e-4 for adapters; 1e-3 for norms; 5e-3 for scales)");
   app.add_option("--schedule", o.schedule, "of the rate: constant, linear, cosine")->capture_default_str();
   app.add_option("--warmup", o.warmup, "share of the steps in which the rate rises")->capture_default_str();
   app.add_option("--weight-decay", o.weight_decay, "of matrices")->capture_default_str();
@@ -70,10 +73,11 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
 namespace {
 
 TrainWhat what_of(const TrainingFlags& o) {
-  if (o.norms && o.lora > 0) throw input_error("train", "expected one of --lora and --norms, got both");
+  if (int(o.norms) + int(o.scales) + int(o.lora > 0) > 1)
+    throw input_error("train", "expected one of --lora, --norms and --scales, got more");
   if (o.lora == 0 && (o.alpha != 0 || !o.roles.empty()))
     throw input_error("train", "expected --lora with --alpha or --roles");
-  return o.lora > 0 ? TrainWhat::lora : o.norms ? TrainWhat::norms : TrainWhat::full;
+  return o.lora > 0 ? TrainWhat::lora : o.norms ? TrainWhat::norms : o.scales ? TrainWhat::scales : TrainWhat::full;
 }
 
 TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
@@ -88,13 +92,13 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   }
   t.adamw = {.beta2 = o.beta2, .decay = o.weight_decay};
   t.schedule = schedule_or_throw(o.schedule);
-  constexpr double kRates[] = {2e-5, 2e-4, 1e-3};
+  constexpr double kRates[] = {2e-5, 2e-4, 1e-3, 5e-3};
   t.rate = o.rate != 0 ? o.rate : kRates[std::size_t(t.choice.what)];
   t.warmup = o.warmup;
   t.clip = o.clip;
   t.epochs = o.epochs;
   if (o.keep_zeros && t.choice.what != TrainWhat::full)
-    throw input_error("keep-zeros", "expected all values to be learned, not --lora or --norms");
+    throw input_error("keep-zeros", "expected all values to be learned, not --lora, --norms or --scales");
   t.keep_zeros = o.keep_zeros;
   t.steps = dim(o.steps);
   t.batch = dim(o.batch);
@@ -136,13 +140,14 @@ Recipe recipe_of(const TrainingFlags& o, const Model& model) {
     if (!o.format.empty()) throw input_error("format", "expected --qat or --format, got both");
     return recipe;
   }
+  if (o.scales) return recipe;  // formats as they are
   recipe.format = recipe.embed_format = &format_of(o, model);
   if (o.norms && o.format.empty() && is_quantized(model)) recipe.format = recipe.embed_format = nullptr;  // as they are
   return recipe;
 }
 
 Container container_of(const TrainingFlags& o, const Model& model) {
-  if (!o.qat.empty()) return choose_container(o.to, o.out, recipe_of(o, model), model);
+  if (!o.qat.empty() || o.scales) return choose_container(o.to, o.out, recipe_of(o, model), model);
   const Container c = !o.to.empty()                      ? container_or_throw(o.to)
                       : o.out.ends_with(".gguf")         ? Container::gguf
                       : o.out.empty() && model.is_gguf() ? Container::gguf
@@ -203,6 +208,7 @@ std::optional<Model> smaller_model(const TrainingFlags& o, const Model& source) 
 std::string what_text(const TrainChoice& choice) {
   if (choice.what == TrainWhat::lora) return fmt::format("adapters of rank {}, alpha {:g}", choice.rank, choice.alpha);
   if (choice.what == TrainWhat::norms) return "norms";
+  if (choice.what == TrainWhat::scales) return "scales";
   return choice.rounded.empty() ? "all values" : "all values, rounded on the way";
 }
 

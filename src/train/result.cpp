@@ -3,13 +3,18 @@
 #include "core/error.h"
 #include "formats/format.h"
 #include "model/model_impl.h"
+#include "train/grid_scales.h"
 
 namespace pith {
 
 static void use_values(Model::Impl& m, const std::vector<Parameter>& parameters) {
   for (const Parameter& p : parameters) {
-    PITH_CHECK(p.kind == ParameterKind::matrix || p.kind == ParameterKind::vector);
     ModelTensor& t = m.tensors.at(p.tensor);
+    if (p.kind == ParameterKind::scale) {  // the codes and all else as they were
+      t.weight.data = m.scratch.keep(scaled_rows(t, p.values.as<float>()));
+      continue;
+    }
+    PITH_CHECK(p.kind == ParameterKind::matrix || p.kind == ParameterKind::vector);
     Encoded view;
     view.format = &f32_format();
     view.rows = p.rows;

@@ -7,8 +7,8 @@
 
 namespace pith {
 
-// The base opened again, its tensors views of the learned values, in f32; not to be used after `trainable` is gone.
-// For TrainWhat::full and norms.
+// The base opened again, its tensors views of the learned values, in f32, or with the learned scales, in their format;
+// not to be used after `trainable` is gone. For all but TrainWhat::lora.
 Model learned_model(const Model& base, const Trainable& trainable);
 // The same with the values, which the model keeps.
 Model learned_model(const Model& base, std::vector<Parameter> values);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "core/error.h"
@@ -10,6 +11,7 @@
 #include "core/rng.h"
 #include "formats/format.h"
 #include "ops/dense_product.h"
+#include "train/grid_scales.h"
 
 namespace pith {
 
@@ -23,6 +25,7 @@ struct Trainable::Impl {
   std::vector<const Format*> rounded;  // TrainChoice::rounded
   ActSpec activations;
   std::list<LowRankTerm> terms;
+  std::map<std::size_t, GridScales> scales;  // by parameter
   std::vector<BlockGradients> wanted;
   OuterGradients outer;
 
@@ -67,6 +70,7 @@ struct Trainable::Impl {
   void use_matrix(Parameter& p, Encoded** copy);
   void use_vector(Parameter& p);
   void use_low_rank(Parameter& a, Parameter& b, float scale);
+  void use_scales(std::size_t parameter, const Parameter& p);
 };
 
 const Format* Trainable::Impl::format_of(const Parameter& p) const {
@@ -135,6 +139,18 @@ void Trainable::Impl::use_low_rank(Parameter& a, Parameter& b, float scale) {
   g.low_rank_b = b.gradient.as<float>();
 }
 
+void Trainable::Impl::use_scales(std::size_t parameter, const Parameter& p) {
+  const ModelTensor& t = model.tensors()[p.tensor];
+  GridScales& own = scales.try_emplace(parameter, t, bf16 ? bf16_format() : f32_format()).first->second;
+  Encoded view;
+  view.format = own.weight().format;
+  view.rows = own.weight().rows;
+  view.cols = own.weight().cols;
+  view.data = own.weight().data;
+  linear(t)->weight = &weights.emplace_back(std::move(view));
+  find_gradient(wanted[std::size_t(t.layer)], t.role)->weight = own.gradient();
+}
+
 std::size_t Trainable::add(std::size_t tensor, ParameterKind kind, dim rows, dim cols) {
   Parameter& p = parameters_.emplace_back();
   p.tensor = tensor;
@@ -175,6 +191,18 @@ void Trainable::add_norms(const Model& model) {
   if (parameters_.empty()) throw input_error("train", "expected a model with norms that have weights, got one without");
 }
 
+void Trainable::add_scales(const Model& model) {
+  for (std::size_t i = 0; i < model.tensors().size(); ++i) {
+    const ModelTensor& t = model.tensors()[i];
+    if (!has_grid_scales(t)) continue;
+    Parameter& p = parameters_[add(i, ParameterKind::scale, t.weight.rows, grid_groups(t))];
+    std::fill_n(p.values.as<float>(), p.size(), 1.0f);
+  }
+  if (parameters_.empty())
+    throw Error(Blame::input, "scales", "expected a model with matrices whose groups have a scale each, found none",
+                "formats such as int2_g64, int4_g128_sym, q4_0; `pith inspect` shows the model's");
+}
+
 void Trainable::add_lora(const Model& model, const TrainChoice& choice) {
   if (choice.rank < 1 || !(choice.alpha > 0))
     throw input_error("lora", "expected a rank of 1 or more and an alpha above 0, got {} and {}", choice.rank,
@@ -208,6 +236,7 @@ void Trainable::make_network() {
     if (p.kind == ParameterKind::matrix) impl_->use_matrix(p, &impl_->copies[i]);
     if (p.kind == ParameterKind::vector) impl_->use_vector(p);
     if (p.kind == ParameterKind::low_rank_a) impl_->use_low_rank(p, parameters_[i + 1], scale_);
+    if (p.kind == ParameterKind::scale) impl_->use_scales(i, p);
   }
 }
 
@@ -223,6 +252,7 @@ Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std:
     throw input_error("train", "expected all values to be learned where they are rounded, not adapters or norms");
   if (choice.what == TrainWhat::full) add_full(model);
   if (choice.what == TrainWhat::norms) add_norms(model);
+  if (choice.what == TrainWhat::scales) add_scales(model);
   if (choice.what == TrainWhat::lora) add_lora(model, choice);
   make_network();
   publish();
@@ -242,6 +272,7 @@ dim Trainable::count() const {
 dim Trainable::size_bytes() const {
   dim sum = count() * 4 * dim(sizeof(float));
   for (const Encoded* e : impl_->copies) sum += e ? e->owned.size_bytes() : 0;
+  for (const auto& [i, scales] : impl_->scales) sum += scales.size_bytes();
   return sum;
 }
 
@@ -250,6 +281,11 @@ void Trainable::clear_gradients() {
     parallel_ranges(p.size(), 1 << 16, [&](dim begin, dim end) {
       std::fill(p.gradient.as<float>() + begin, p.gradient.as<float>() + end, 0.0f);
     });
+  for (auto& [i, scales] : impl_->scales) scales.clear();
+}
+
+void Trainable::finish_gradients() {
+  for (const auto& [i, scales] : impl_->scales) scales.add_to(parameters_[i].gradient.as<float>());
 }
 
 static void publish_rounded(const Parameter& p, const Format& format, Encoded& copy) {
@@ -266,6 +302,7 @@ static void publish_rounded(const Parameter& p, const Format& format, Encoded& c
 }
 
 void Trainable::publish() {
+  for (auto& [i, scales] : impl_->scales) scales.publish(parameters_[i].values.as<float>());
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     if (!impl_->copies[i]) continue;
     if (const Format* format = impl_->format_of(parameters_[i])) {

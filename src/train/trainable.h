@@ -12,7 +12,7 @@
 
 namespace pith {
 
-enum class TrainWhat { full, lora, norms };
+enum class TrainWhat { full, lora, norms, scales };  // scales: of quantized matrices (grid_scales.h)
 
 struct TrainChoice {
   TrainWhat what = TrainWhat::full;
@@ -29,14 +29,14 @@ struct TrainChoice {
   ActSpec activations = {};  // how the inputs of linear layers are rounded meanwhile; gradients likewise
 };
 
-enum class ParameterKind { matrix, vector, low_rank_a, low_rank_b };
+enum class ParameterKind { matrix, vector, low_rank_a, low_rank_b, scale };  // scale: factors of it, from 1
 
 struct Parameter {
   std::size_t tensor = 0;  // into Model::tensors()
   ParameterKind kind = ParameterKind::matrix;
   dim rows = 0, cols = 0;
   Buffer values, gradient, mean, square;  // (rows, cols) each
-  bool decays() const { return kind != ParameterKind::vector; }
+  bool decays() const { return kind != ParameterKind::vector && kind != ParameterKind::scale; }
   dim size() const { return rows * cols; }
 };
 
@@ -57,7 +57,8 @@ class Trainable {
   BlockGradients wanted(dim layer) const;
   OuterGradients outer() const;
   void clear_gradients();
-  void publish();  // after values changed
+  void finish_gradients();  // once, after the backward passes of a step
+  void publish();           // after values changed
   // The parameters without gradients and moments; nothing else of it is to be used afterwards.
   std::vector<Parameter> take_values();
   // Of a low_rank_a or low_rank_b: what the product counts.
@@ -68,6 +69,7 @@ class Trainable {
   std::size_t add(std::size_t tensor, ParameterKind kind, dim rows, dim cols);
   void add_full(const Model& model);
   void add_norms(const Model& model);
+  void add_scales(const Model& model);
   void add_lora(const Model& model, const TrainChoice& choice);
   void make_network();
 

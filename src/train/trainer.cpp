@@ -121,6 +121,7 @@ class Run {
                                [&](dim layer) { return trainable_.wanted(layer); });
       s.tokens += b.tokens();
     }
+    trainable_.finish_gradients();
     update(s);
     return s;
   }
