@@ -24,15 +24,18 @@ void check_same_tokens(const WindowSet& a, const WindowSet& b) {
 
 // Everything kept per scored row.
 struct Rows {
-  std::vector<double> nll, base_nll, kl, delta_p_squared, same_top;
+  std::vector<double> nll, base_nll, kl, delta_p_squared, same_top, top5, top10;
   std::vector<char> finite;
-  explicit Rows(std::size_t n) : nll(n), base_nll(n), kl(n), delta_p_squared(n), same_top(n), finite(n, 1) {}
+  explicit Rows(std::size_t n)
+      : nll(n), base_nll(n), kl(n), delta_p_squared(n), same_top(n), top5(n), top10(n), finite(n, 1) {}
   void set(std::size_t at, const RowDivergence& row) {
     nll[at] = row.nll;
     base_nll[at] = row.base_nll;
     kl[at] = row.kl;
     delta_p_squared[at] = row.delta_p * row.delta_p;
     same_top[at] = row.same_top ? 1 : 0;
+    top5[at] = row.top5;
+    top10[at] = row.top10;
     finite[at] = row.finite;
   }
 };
@@ -41,6 +44,8 @@ Divergence divergence_of(Rows& rows, std::span<const dim> sizes) {
   Divergence result;
   result.kl = cluster_mean(rows.kl, sizes);
   result.top1_agreement = cluster_mean(rows.same_top, sizes);
+  result.top5_overlap = cluster_mean(rows.top5, sizes);
+  result.top10_overlap = cluster_mean(rows.top10, sizes);
   result.rms_delta_p = sqrt_of(cluster_mean(rows.delta_p_squared, sizes));
   std::vector<double> ratio(rows.nll.size());
   for (std::size_t i = 0; i < ratio.size(); ++i) ratio[i] = rows.nll[i] - rows.base_nll[i];
@@ -49,7 +54,9 @@ Divergence divergence_of(Rows& rows, std::span<const dim> sizes) {
   std::sort(rows.kl.begin(), rows.kl.end());
   result.kl_median = quantile_of_sorted(rows.kl, 0.5);
   result.kl_p90 = quantile_of_sorted(rows.kl, 0.9);
+  result.kl_p95 = quantile_of_sorted(rows.kl, 0.95);
   result.kl_p99 = quantile_of_sorted(rows.kl, 0.99);
+  result.kl_p999 = quantile_of_sorted(rows.kl, 0.999);
   result.kl_max = rows.kl.back();
   return result;
 }
@@ -119,9 +126,9 @@ Comparison compare(const Model& model, const Model& base, std::string_view text,
   dim context = base.config().context;
   if (model.config().context > 0 && (context <= 0 || model.config().context < context))
     context = model.config().context;
-  const WindowSet set = make_windows(protocol, base.tokenizer(), text, context, options.max_windows);
+  const WindowSet set = make_windows(protocol, base.tokenizer(), text, context, options.windows());
   if (&model != &base)
-    check_same_tokens(set, make_windows(protocol, model.tokenizer(), text, context, options.max_windows));
+    check_same_tokens(set, make_windows(protocol, model.tokenizer(), text, context, options.windows()));
 
   const auto steps = plan_steps(set, options.batch_tokens,
                                 kHeldLogitsBytes / (std::max<dim>(base.config().vocab, 1) * dim(sizeof(float))));
@@ -134,9 +141,9 @@ Comparison compare(const Model& model, const Model& base, std::string_view text,
   progress.end();
 
   Comparison result;
-  result.model = result_of(protocol, text, set, run.rows().nll, run.totals());
+  result.model = result_of(text, set, run.rows().nll, run.totals());
   note_codecs(result.model, model, options.kv, options.activations);
-  EvalResult base_result = result_of(protocol, text, set, run.rows().base_nll, run.base_totals());
+  EvalResult base_result = result_of(text, set, run.rows().base_nll, run.base_totals());
   note_codecs(base_result, base, {}, {});
   result.divergence = divergence_of(run.rows(), scored_sizes(set));
   result.divergence.base = base_result;

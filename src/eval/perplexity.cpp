@@ -12,7 +12,7 @@ namespace pith {
 
 EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions& options, Progress& progress) {
   const Protocol& protocol = protocol_or_throw(options.protocol);
-  const WindowSet set = make_windows(protocol, model.tokenizer(), text, model.config().context, options.max_windows);
+  const WindowSet set = make_windows(protocol, model.tokenizer(), text, model.config().context, options.windows());
   const std::vector<Token> targets = scored_targets(set);
   const dim vocab = model.config().vocab;
   check_targets(targets, vocab);
@@ -41,7 +41,7 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
   }
   totals.seconds = watch.seconds();
   progress.end();
-  EvalResult result = result_of(protocol, text, set, nll, totals);
+  EvalResult result = result_of(text, set, nll, totals);
   note_codecs(result, model, options.kv, options.activations);
   return result;
 }

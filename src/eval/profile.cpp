@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "model/block_forward.h"
+#include "eval/fidelity/hidden_stream.h"
 
 namespace pith {
 namespace {
@@ -40,26 +40,6 @@ double relative_error(std::span<const float> base, std::span<const float> x) {
   return of > 0 ? std::sqrt(sum / of) : 0;
 }
 
-// The residual stream of one sequence, block by block.
-class Stream {
- public:
-  Stream(const Model& model, std::span<const Token> tokens)
-      : forward_(Network::of(model), dim(tokens.size())),
-        length_(dim(tokens.size())),
-        hidden_(std::size_t(length_ * forward_.hidden_size())) {
-    forward_.embed(tokens, hidden_.data());
-  }
-  void step(dim layer) { forward_.run(layer, hidden_.data(), length_); }
-  std::span<const float> hidden() const { return hidden_; }
-
- private:
-  BlockForward forward_;
-  dim length_;
-  std::vector<float> hidden_;
-};
-
-bool comparable(const Config& a, const Config& b) { return a.layers == b.layers && a.hidden == b.hidden; }
-
 std::span<const Token> within(std::span<const Token> tokens, const Config& config) {
   return config.context > 0 ? tokens.first(std::min(tokens.size(), std::size_t(config.context))) : tokens;
 }
@@ -68,14 +48,15 @@ std::span<const Token> within(std::span<const Token> tokens, const Config& confi
 
 LayerProfile profile_layers(const Model& model, const Model* base, std::span<const Token> tokens, Progress& progress) {
   LayerProfile profile;
-  if (base && !comparable(model.config(), base->config())) base = nullptr;
+  if (base && !same_blocks(model.config(), base->config())) base = nullptr;
   tokens = within(tokens, model.config());
   if (base) tokens = within(tokens, base->config());
   PITH_CHECK(!tokens.empty());
   profile.tokens = dim(tokens.size());
-  Stream own(model, tokens);
-  std::optional<Stream> theirs;
-  if (base) theirs.emplace(*base, tokens);
+  const std::vector<std::vector<Token>> sequence = {{tokens.begin(), tokens.end()}};
+  HiddenStream own(model, sequence);
+  std::optional<HiddenStream> theirs;
+  if (base) theirs.emplace(*base, sequence);
   Counter counter(-3, 3, 60);
   progress.begin("layers", model.config().layers);
   for (dim layer = 0; layer < model.config().layers; ++layer) {

@@ -53,22 +53,27 @@ std::vector<double> window_sums(std::span<const double> values, std::span<const 
   return sums;
 }
 
-EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
+EvalResult result_of(std::string_view text, const WindowSet& set, std::span<const double> nll,
                      const RunTotals& totals) {
   EvalResult result;
-  result.protocol = protocol.name;
+  result.protocol = set.protocol;
   result.text_hash = sha256_hex(text);
   result.context = set.context;
   result.windows = dim(set.windows.size());
   result.tokens_scored = set.tokens_scored;
   result.tokens_dropped = set.tokens_dropped;
   result.bytes = set.bytes_scored;
+  result.words = set.words_scored;
   result.conditions = set.conditions;
   result.nll = cluster_mean(nll, scored_sizes(set));
   result.nll_token_error = standard_error(nll);
   result.perplexity = exp_of(result.nll);
-  if (set.bytes_scored > 0)
-    result.bits_per_byte = scaled(result.nll, double(set.tokens_scored) / double(set.bytes_scored) / std::log(2.0));
+  const auto per = [&](dim count) { return scaled(result.nll, double(set.tokens_scored) / double(count)); };
+  if (set.words_scored > 0) result.word_perplexity = exp_of(per(set.words_scored));
+  if (set.bytes_scored > 0) {
+    result.byte_perplexity = exp_of(per(set.bytes_scored));
+    result.bits_per_byte = scaled(per(set.bytes_scored), 1 / std::log(2.0));
+  }
   add_parts(result, set, nll);
   result.seconds = totals.seconds;
   if (totals.seconds > 0) result.tokens_per_second = double(totals.tokens) / totals.seconds;

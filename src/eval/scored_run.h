@@ -18,8 +18,7 @@ struct RunTotals {
   dim tokens = 0;
 };
 // nll: of every scored row, in order.
-EvalResult result_of(const Protocol& protocol, std::string_view text, const WindowSet& set, std::span<const double> nll,
-                     const RunTotals& totals);
+EvalResult result_of(std::string_view text, const WindowSet& set, std::span<const double> nll, const RunTotals& totals);
 
 std::vector<double> window_sums(std::span<const double> values, std::span<const dim> sizes);
 

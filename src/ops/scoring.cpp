@@ -1,6 +1,7 @@
 #include "ops/scoring.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "ops/logsumexp.h"
@@ -20,10 +21,27 @@ Normalizer normalizer_of(const float* x, dim n) {
   return {.finite = true, .max = scan.max, .lse = double(scan.max) + std::log(sum_exp(x, n, scan.max))};
 }
 
-dim first_of(const float* x, dim n, float value) {
-  for (dim i = 0; i < n; ++i)
-    if (x[i] == value) return i;
-  return -1;
+constexpr std::size_t kMostTop = 10;
+using Top = std::array<dim, kMostTop>;  // indices of the largest values, the largest first; -1: there are no more
+
+Top top_of(const float* x, dim n) {
+  Top top;
+  top.fill(-1);
+  for (dim i = 0; i < n; ++i) {
+    if (top.back() >= 0 && x[i] <= x[top.back()]) continue;
+    std::size_t at = kMostTop - 1;
+    for (; at > 0 && (top[at - 1] < 0 || x[i] > x[top[at - 1]]); --at) top[at] = top[at - 1];
+    top[at] = i;
+  }
+  return top;
+}
+
+double shared(const Top& a, const Top& b, dim k) {
+  const auto end = std::ptrdiff_t(k);
+  dim both = 0;
+  for (dim i = 0; i < k; ++i)
+    if (std::find(b.begin(), b.begin() + end, a[std::size_t(i)]) != b.begin() + end) ++both;
+  return double(both) / double(k);
 }
 
 }  // namespace
@@ -55,7 +73,10 @@ RowDivergence compare_rows(const RowPair& pair, Token target) {
   // sum p (log p - log q) = sum p (x - y) - (lse x - lse y); rounding may take a tiny one below zero.
   result.kl = std::max(0.0, sums.weighted / sums.sum - (base_lse - model.lse));
   result.delta_p = std::exp(model_target - model.lse) - std::exp(base_target - base_lse);
-  result.same_top = first_of(pair.model, common, model.max) == first_of(pair.base, common, base_max);
+  const Top top = top_of(pair.model, common), base_top = top_of(pair.base, common);
+  result.same_top = top[0] == base_top[0];
+  result.top5 = shared(top, base_top, std::min<dim>(5, common));
+  result.top10 = shared(top, base_top, std::min<dim>(10, common));
   return result;
 }
 

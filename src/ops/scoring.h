@@ -21,6 +21,7 @@ struct RowDivergence {
   double kl = 0;                 // KL(base || model) over the first `common` entries of both
   double delta_p = 0;            // p(target) of the model less that of the base, over the same
   bool same_top = true;
+  double top5 = 1, top10 = 1;  // of the 5 (10) likeliest tokens of either, the share that both have
 };
 struct RowPair {
   const float* model;

@@ -1,4 +1,4 @@
-// The tables of formats, methods, recipes and pipelines of data, for the command line and the documents.
+// The tables of formats, methods, tasks, recipes and pipelines of data, for the command line and the documents.
 #pragma once
 #include <string>
 #include <string_view>
@@ -11,6 +11,9 @@ std::string formats_json();
 std::string methods_text();
 std::string methods_markdown();
 std::string methods_json();
+std::string tasks_text();
+std::string tasks_markdown();
+std::string tasks_json();
 std::string recipes_text();
 std::string recipes_json();
 std::string pipelines_text();

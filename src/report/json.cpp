@@ -81,6 +81,9 @@ Json json_of(const Outcome& outcome) {
 }
 
 Json json_of(const EvalResult& r) {
+  Json positions = Json::array();
+  for (const PositionScore& p : r.by_position)
+    positions.push_back({{"from", p.from}, {"to", p.from + p.span}, {"tokens", p.tokens}, {"nats_per_token", p.nll}});
   return {{"protocol", r.protocol},
           {"conditions", r.conditions},
           {"text_sha256", r.text_hash},
@@ -91,10 +94,14 @@ Json json_of(const EvalResult& r) {
           {"tokens_scored", r.tokens_scored},
           {"tokens_not_run", r.tokens_dropped},
           {"bytes_scored", r.bytes},
+          {"words_scored", r.words},
           {"perplexity", json_of(r.perplexity)},
           {"nats_per_token", json_of(r.nll)},
           {"nats_per_token_token_error", r.nll_token_error},
+          {"word_perplexity", json_of(r.word_perplexity)},
+          {"byte_perplexity", json_of(r.byte_perplexity)},
           {"bits_per_byte", json_of(r.bits_per_byte)},
+          {"by_position", std::move(positions)},
           {"seconds", r.seconds},
           {"tokens_per_second", r.tokens_per_second}};
 }
@@ -103,9 +110,13 @@ Json json_of(const Divergence& d) {
   return {{"kl", json_of(d.kl)},
           {"kl_median", d.kl_median},
           {"kl_p90", d.kl_p90},
+          {"kl_p95", d.kl_p95},
           {"kl_p99", d.kl_p99},
+          {"kl_p999", d.kl_p999},
           {"kl_max", d.kl_max},
           {"top1_agreement", json_of(d.top1_agreement)},
+          {"top5_overlap", json_of(d.top5_overlap)},
+          {"top10_overlap", json_of(d.top10_overlap)},
           {"rms_delta_p", json_of(d.rms_delta_p)},
           {"log_perplexity_ratio", json_of(d.log_ppl_ratio)}};
 }

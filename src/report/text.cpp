@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "report/human.h"
 #include "report/sizes.h"
@@ -99,6 +100,9 @@ Facts eval_facts(const EvalResult& result) {
   facts.emplace_back("perplexity", plus_minus(result.perplexity.mean, result.perplexity.half_width, 4));
   facts.emplace_back("nats per token", plus_minus(result.nll.mean, result.nll.half_width, 5));
   facts.emplace_back("bits per byte", plus_minus(result.bits_per_byte.mean, result.bits_per_byte.half_width, 4));
+  facts.emplace_back("of words, of bytes",
+                     fmt::format("perplexity {:.4f} ({} words), {:.5f} ({} bytes)", result.word_perplexity.mean,
+                                 human_count(result.words), result.byte_perplexity.mean, human_count(result.bytes)));
   if (result.kv != "f32")
     facts.emplace_back("keys and values",
                        fmt::format("{}: {:.4g} bits a value, {} for {} tokens", result.kv, result.kv_bits_per_value,
@@ -113,16 +117,31 @@ Facts eval_facts(const EvalResult& result) {
 Facts divergence_facts(const Divergence& d) {
   Facts facts;
   facts.emplace_back("KL(base || model)", plus_minus(d.kl.mean, d.kl.half_width, 6) + " nats per token");
-  facts.emplace_back("KL quantiles", fmt::format("median {:.6f}, 90 % {:.6f}, 99 % {:.6f}, largest {:.6f}", d.kl_median,
-                                                 d.kl_p90, d.kl_p99, d.kl_max));
+  facts.emplace_back("KL quantiles",
+                     fmt::format("median {:.6f}, 90 % {:.6f}, 95 % {:.6f}, 99 % {:.6f}, 99.9 % {:.6f}, largest {:.6f}",
+                                 d.kl_median, d.kl_p90, d.kl_p95, d.kl_p99, d.kl_p999, d.kl_max));
   facts.emplace_back("same top token",
                      plus_minus(100 * d.top1_agreement.mean, 100 * d.top1_agreement.half_width, 3) + " %");
+  facts.emplace_back("same of the top 5, 10",
+                     plus_minus(100 * d.top5_overlap.mean, 100 * d.top5_overlap.half_width, 3) + " %, " +
+                         plus_minus(100 * d.top10_overlap.mean, 100 * d.top10_overlap.half_width, 3) + " %");
   facts.emplace_back("RMS change of p", plus_minus(100 * d.rms_delta_p.mean, 100 * d.rms_delta_p.half_width, 3) + " %");
   facts.emplace_back("ln(ppl / base ppl)", plus_minus(d.log_ppl_ratio.mean, d.log_ppl_ratio.half_width, 6));
   return facts;
 }
 
-std::string eval_text(const EvalResult& result) { return text_facts(eval_facts(result)); }
+// Of a single window, where positions are what one looks for; of many, by_position is in the JSON.
+static std::string positions_text(const EvalResult& result) {
+  if (result.windows != 1 || result.by_position.size() < 2) return {};
+  Table table;
+  table.columns = {{"position", true}, {"tokens", true}, {"nats per token", true}, {"perplexity", true}};
+  for (const PositionScore& p : result.by_position)
+    table.rows.push_back({std::to_string(p.from), std::to_string(p.tokens), fmt::format("{:.4f}", p.nll),
+                          fmt::format("{:.3f}", std::exp(p.nll))});
+  return "\n" + text_table(table);
+}
+
+std::string eval_text(const EvalResult& result) { return text_facts(eval_facts(result)) + positions_text(result); }
 
 std::string comparison_text(const Comparison& comparison) {
   Facts facts = eval_facts(comparison.model);
@@ -131,7 +150,7 @@ std::string comparison_text(const Comparison& comparison) {
                {"perplexity of base", plus_minus(base.perplexity.mean, base.perplexity.half_width, 4)});
   const Facts more = divergence_facts(comparison.divergence);
   facts.insert(facts.end(), more.begin(), more.end());
-  return text_facts(facts);
+  return text_facts(facts) + positions_text(comparison.model);
 }
 
 }  // namespace pith::report

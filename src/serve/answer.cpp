@@ -21,6 +21,7 @@ bool Answer::add(Token token, TokenScore score, const TextSink& sink) {
   if (std::find(stops_.begin(), stops_.end(), token) != stops_.end()) {
     ended = true;
     reason = StopReason::stop_token;
+    if (options_.logprobs >= 0) end_score = std::move(score);
     return false;
   }
   tokens.push_back(token);

@@ -1,5 +1,7 @@
 // One answer as it grows: when it ends, and what of it may be shown.
 #pragma once
+#include <optional>
+
 #include "serve/generate.h"
 #include "serve/text_stream.h"
 
@@ -17,6 +19,7 @@ class Answer {
 
   std::vector<Token> tokens;  // without the one that stopped
   std::vector<TokenScore> scores;
+  std::optional<TokenScore> end_score;  // of the token that stopped it
   std::string text;
   StopReason reason = StopReason::max_tokens;
   bool ended = false;

@@ -230,7 +230,7 @@ std::string Measurer::conditions(const std::string& path) const {
   if (text_.empty()) return {};
   const Model model = Model::open(path);
   return make_windows(protocol_or_throw(options_.eval.protocol), model.tokenizer(), text_, model.config().context,
-                      options_.eval.max_windows)
+                      options_.eval.windows())
       .conditions;
 }
 

@@ -30,6 +30,10 @@ TEST(EvalTasks, AgainstABaseWithSamples) {
   EXPECT_EQ(out["flips"]["stories"]["changed"], 0);
   const std::string lines = read_file(samples);
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 4);
+  const auto logs = folder.path / "logs";
+  ASSERT_EQ(run_pith(command + " --log-samples " + shell_quote(logs.string())).exit_code, 0);
+  EXPECT_EQ(json::parse(read_file(logs / "results.json"))["results"]["stories"]["acc,none"], 0.5);
+  EXPECT_EQ(json::parse(read_file(logs / "samples_piqa.jsonl"))["doc_id"], 0);
   const Ran table = run_pith(command);
   EXPECT_NE(table.out.find("acc_norm"), std::string::npos);
 }

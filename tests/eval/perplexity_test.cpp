@@ -110,6 +110,50 @@ TEST(Perplexity, BitsPerByteScoreTheWholeText) {
   EXPECT_LT(got.bits_per_byte.mean, 2.5);
 }
 
+// transformers in double precision on the first 3000 characters, with the loop of its guide to perplexity.
+TEST(Perplexity, StridedWindowsSayWhatTransformersSays) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const std::string start = test::read_file(text).substr(0, 3000);
+  const Model model = Model::open(path);
+  EvalOptions options{.protocol = "strided", .context = 256};
+  EXPECT_NEAR(evaluate(model, start, options).nll.mean, 1.8882562, 2e-5);
+  options.context = 100;
+  options.stride = 30;
+  const EvalResult got = evaluate(model, start, options);
+  EXPECT_NEAR(got.nll.mean, 1.8616589, 2e-5);
+  EXPECT_EQ(got.tokens_scored, 1503);
+  EXPECT_EQ(got.protocol, "strided (context 100, stride 30)");
+}
+
+// The same, with lm-evaluation-harness's get_rolling_token_windows and its figures of words and bytes.
+TEST(Perplexity, RollingSaysWhatTheHarnessSays) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const std::string start = test::read_file(text).substr(0, 3000);
+  const Model model = Model::open(path);
+  const EvalResult whole = evaluate(model, start, {.protocol = "rolling"});  // the model's context: 512
+  EXPECT_NEAR(whole.nll.mean, 1.9514847, 2e-5);
+  EXPECT_EQ(whole.tokens_scored, 1475);
+  EXPECT_EQ(whole.words, 590);
+  EXPECT_EQ(whole.bytes, 3000);
+  EXPECT_NEAR(whole.word_perplexity.mean, 131.4612, 0.01);
+  EXPECT_NEAR(whole.byte_perplexity.mean, 2.6103387, 5e-5);
+  EXPECT_NEAR(whole.bits_per_byte.mean, 1.3842370, 3e-5);
+  const EvalResult parts = evaluate(model, start, {.protocol = "rolling", .context = 100});
+  EXPECT_NEAR(parts.word_perplexity.mean, 94.122176, 0.01);
+}
+
+TEST(Perplexity, OneLongWindowByPosition) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(text, kText);
+  const EvalResult got = evaluate(Model::open(path), test::read_file(text), {.protocol = "long"});
+  EXPECT_EQ(got.windows, 1);
+  EXPECT_EQ(got.tokens_scored, 511);
+  ASSERT_EQ(got.by_position.size(), 32u);
+  EXPECT_EQ(got.by_position[31].from, 496);
+}
+
 TEST(Perplexity, RefusesWhatCannotBeMeasured) {
   PITH_NEED_DATA(path, kStories);
   const Model model = Model::open(path);
@@ -132,6 +176,7 @@ TEST(Divergence, AModelDivergesFromItselfByExactlyNothing) {
   EXPECT_EQ(got.divergence.rms_delta_p.mean, 0.0);
   EXPECT_EQ(got.divergence.log_ppl_ratio.mean, 0.0);
   EXPECT_EQ(got.divergence.top1_agreement.mean, 1.0);
+  EXPECT_EQ(got.divergence.top5_overlap.mean, 1.0);
   EXPECT_EQ(got.model.nll.mean, got.divergence.base.nll.mean);
   EXPECT_EQ(got.model.nll.mean, evaluate(model, test::read_file(text), stories(4)).nll.mean);
 }
@@ -146,7 +191,10 @@ TEST(Divergence, HalfPrecisionIsNear) {
   EXPECT_LE(got.divergence.kl_median, got.divergence.kl_p90);
   EXPECT_LE(got.divergence.kl_p90, got.divergence.kl_p99);
   EXPECT_LE(got.divergence.kl_p99, got.divergence.kl_max);
+  EXPECT_LE(got.divergence.kl_p99, got.divergence.kl_p999);
   EXPECT_GT(got.divergence.top1_agreement.mean, 0.98);
+  EXPECT_GT(got.divergence.top10_overlap.mean, 0.98);
+  EXPECT_LT(got.divergence.top10_overlap.mean, 1);
   EXPECT_NEAR(got.divergence.log_ppl_ratio.mean, got.model.nll.mean - got.divergence.base.nll.mean, 1e-12);
 }
 

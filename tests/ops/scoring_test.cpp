@@ -85,6 +85,24 @@ TEST(Scoring, DivergenceOfTwoTokens) {
   EXPECT_FALSE(got.same_top);
 }
 
+TEST(Scoring, SharedTopTokens) {
+  // The base's order is 0, 1, ... 11; the model has 0 and 5 changed: of its first five, 5 1 2 3 4, four are the base's,
+  // of its first ten all but one, since 0 has gone to the end.
+  std::vector<float> base, model;
+  for (int i = 0; i < 12; ++i) base.push_back(float(-i));
+  model = base;
+  model[5] = 1;
+  model[0] = -20;
+  const RowDivergence got = compare_rows({model.data(), 12, base.data(), 12}, 3);
+  EXPECT_FALSE(got.same_top);
+  EXPECT_EQ(got.top5, 0.8);
+  EXPECT_EQ(got.top10, 0.9);
+  // Equal values: the lower index is the likelier. Fewer than five tokens: all are among them.
+  const float even[] = {0, 0}, other[] = {0, 1};
+  EXPECT_TRUE(compare_rows({even, 2, even, 2}, 0).same_top);
+  EXPECT_EQ(compare_rows({even, 2, other, 2}, 0).top5, 1.0);
+}
+
 TEST(Scoring, DivergenceIsNotSymmetric) {
   // base (1/4, 3/4), model (1/2, 1/2): KL = 3/4 ln 3 - ln 2
   const float base[] = {0, 1.0986122886681098f}, model[] = {0, 0};

@@ -28,5 +28,10 @@ TEST(Documents, PipelinesAreUpToDate) {
       << "scripts/docs writes it anew";
 }
 
+TEST(Documents, TasksAreUpToDate) {
+  EXPECT_EQ(below("evaluation.md", "<!-- The table below is written by scripts/docs. -->\n\n"), tasks_markdown())
+      << "scripts/docs writes it anew";
+}
+
 }  // namespace
 }  // namespace pith::report

@@ -80,10 +80,14 @@ inline Comparison example_comparison() {
   r.tokens_scored = 2040;
   r.tokens_dropped = 7;
   r.bytes = 9000;
+  r.words = 1600;
   r.nll = {3.2, 0.01};
   r.nll_token_error = 0.05;
   r.perplexity = {24.5325, 0.2453};
+  r.word_perplexity = {59.1455, 0.7541};
+  r.byte_perplexity = {2.0653, 0.0047};
   r.bits_per_byte = {1.0465, 0.0033};
+  r.by_position = {{256, 128, 1024, 3.3}, {384, 128, 1016, 3.1}};
   r.seconds = 2;
   r.tokens_per_second = 2044;
   Divergence& d = comparison.divergence;
@@ -92,9 +96,13 @@ inline Comparison example_comparison() {
   d.kl = {0.0125, 0.0005};
   d.kl_median = 0.01;
   d.kl_p90 = 0.02;
+  d.kl_p95 = 0.03;
   d.kl_p99 = 0.05;
+  d.kl_p999 = 0.25;
   d.kl_max = 0.5;
   d.top1_agreement = {0.95, 0.01};
+  d.top5_overlap = {0.9, 0.02};
+  d.top10_overlap = {0.85, 0.03};
   d.rms_delta_p = {0.02, 0.001};
   d.log_ppl_ratio = {0.022, 0.002};
   return comparison;

@@ -26,6 +26,7 @@ TEST(ReportJson, Evaluation) {
   "tokens_scored": 2040,
   "tokens_not_run": 7,
   "bytes_scored": 9000,
+  "words_scored": 1600,
   "perplexity": {
     "mean": 24.5325,
     "half_width_95": 0.2453
@@ -35,10 +36,32 @@ TEST(ReportJson, Evaluation) {
     "half_width_95": 0.01
   },
   "nats_per_token_token_error": 0.05,
+  "word_perplexity": {
+    "mean": 59.1455,
+    "half_width_95": 0.7541
+  },
+  "byte_perplexity": {
+    "mean": 2.0653,
+    "half_width_95": 0.0047
+  },
   "bits_per_byte": {
     "mean": 1.0465,
     "half_width_95": 0.0033
   },
+  "by_position": [
+    {
+      "from": 256,
+      "to": 384,
+      "tokens": 1024,
+      "nats_per_token": 3.3
+    },
+    {
+      "from": 384,
+      "to": 512,
+      "tokens": 1016,
+      "nats_per_token": 3.1
+    }
+  ],
   "seconds": 2.0,
   "tokens_per_second": 2044.0
 }
@@ -48,11 +71,11 @@ TEST(ReportJson, Evaluation) {
 TEST(ReportJson, Comparison) {
   const auto json = nlohmann::json::parse(to_json(example_comparison()));
   EXPECT_EQ(json.at("base").at("perplexity").at("mean"), 24.0);
-  EXPECT_EQ(
-      json.at("divergence").dump(),
-      R"({"kl":{"half_width_95":0.0005,"mean":0.0125},"kl_max":0.5,"kl_median":0.01,"kl_p90":0.02,"kl_p99":0.05,)"
-      R"("log_perplexity_ratio":{"half_width_95":0.002,"mean":0.022},)"
-      R"("rms_delta_p":{"half_width_95":0.001,"mean":0.02},"top1_agreement":{"half_width_95":0.01,"mean":0.95}})");
+  EXPECT_EQ(json.at("divergence").dump(),
+            R"({"kl":{"half_width_95":0.0005,"mean":0.0125},"kl_max":0.5,"kl_median":0.01,"kl_p90":0.02,"kl_p95":0.03,)"
+            R"("kl_p99":0.05,"kl_p999":0.25,"log_perplexity_ratio":{"half_width_95":0.002,"mean":0.022},)"
+            R"("rms_delta_p":{"half_width_95":0.001,"mean":0.02},"top10_overlap":{"half_width_95":0.03,"mean":0.85},)"
+            R"("top1_agreement":{"half_width_95":0.01,"mean":0.95},"top5_overlap":{"half_width_95":0.02,"mean":0.9}})");
 }
 
 TEST(ReportJson, Outcome) {

@@ -47,18 +47,32 @@ TEST(ReportText, Outcome) {
 
 TEST(ReportText, Comparison) {
   EXPECT_EQ(comparison_text(example_comparison()),
-            "protocol            llamacpp-512: context 512; 8 windows\n"
-            "perplexity          24.5325 ± 0.2453\n"
-            "perplexity of base  24.0000 ± 0.2500\n"
-            "nats per token      3.20000 ± 0.01000\n"
-            "bits per byte       1.0465 ± 0.0033\n"
-            "text                sha256 cc33\n"
-            "time                2.0 s, 2044 tokens/s\n"
-            "KL(base || model)   0.012500 ± 0.000500 nats per token\n"
-            "KL quantiles        median 0.010000, 90 % 0.020000, 99 % 0.050000, largest 0.500000\n"
-            "same top token      95.000 ± 1.000 %\n"
-            "RMS change of p     2.000 ± 0.100 %\n"
-            "ln(ppl / base ppl)  0.022000 ± 0.002000\n");
+            "protocol               llamacpp-512: context 512; 8 windows\n"
+            "perplexity             24.5325 ± 0.2453\n"
+            "perplexity of base     24.0000 ± 0.2500\n"
+            "nats per token         3.20000 ± 0.01000\n"
+            "bits per byte          1.0465 ± 0.0033\n"
+            "of words, of bytes     perplexity 59.1455 (1,600 words), 2.06530 (9,000 bytes)\n"
+            "text                   sha256 cc33\n"
+            "time                   2.0 s, 2044 tokens/s\n"
+            "KL(base || model)      0.012500 ± 0.000500 nats per token\n"
+            "KL quantiles           median 0.010000, 90 % 0.020000, 95 % 0.030000, 99 % 0.050000, 99.9 % 0.250000, "
+            "largest 0.500000\n"
+            "same top token         95.000 ± 1.000 %\n"
+            "same of the top 5, 10  90.000 ± 2.000 %, 85.000 ± 3.000 %\n"
+            "RMS change of p        2.000 ± 0.100 %\n"
+            "ln(ppl / base ppl)     0.022000 ± 0.002000\n");
+}
+
+TEST(ReportText, OneWindowShowsItsPositions) {
+  EvalResult r = example_comparison().model;
+  EXPECT_EQ(eval_text(r).find("position"), std::string::npos);
+  r.windows = 1;
+  EXPECT_TRUE(
+      eval_text(r).ends_with("\nposition  tokens  nats per token  perplexity\n"
+                             "     256    1024          3.3000      27.113\n"
+                             "     384    1016          3.1000      22.198\n"))
+      << eval_text(r);
 }
 
 }  // namespace

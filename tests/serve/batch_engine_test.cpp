@@ -16,6 +16,7 @@ struct Answered {
   std::string text, error;
   std::vector<Token> tokens;
   std::vector<TokenScore> scores, prompt_scores;
+  std::optional<TokenScore> end_score;
   TicketState state = TicketState::waiting;
   StopReason reason = StopReason::max_tokens;
   bool server_stopped = false;
@@ -30,6 +31,7 @@ Answered wait_for(Ticket& ticket) {
     all.tokens.insert(all.tokens.end(), news.tokens.begin(), news.tokens.end());
     all.scores.insert(all.scores.end(), news.scores.begin(), news.scores.end());
     all.prompt_scores.insert(all.prompt_scores.end(), news.prompt_scores.begin(), news.prompt_scores.end());
+    if (news.end_score) all.end_score = news.end_score;
     all.state = news.state;
     all.reason = news.reason;
     all.error = news.error;
@@ -121,6 +123,23 @@ TEST_F(Batch, PromptsInTheCacheAreNotReadAgain) {
   const Answered again = wait_for(*engine.submit(request(kPrompts[3], 20)));
   EXPECT_EQ(again.reused, dim(request(kPrompts[3], 1).prompt.size()) - 1);
   EXPECT_EQ(again.tokens, first.tokens);
+}
+
+// The token that ends an answer is no part of it, but who asked for scores is told its, too.
+TEST_F(Batch, TheEndHasAScore) {
+  BatchEngine engine(*model, {.slots = 2, .context = 64});
+  BatchRequest r = request("Once upon a time", 1);
+  r.options.logprobs = 1;
+  const Answered shown = wait_for(*engine.submit(r));
+  ASSERT_EQ(shown.scores.size(), 1u);
+  EXPECT_FALSE(shown.end_score);
+  r.options.stop_tokens = {shown.tokens[0]};
+  const Answered ended = wait_for(*engine.submit(r));
+  EXPECT_EQ(ended.reason, StopReason::stop_token);
+  EXPECT_TRUE(ended.scores.empty());
+  ASSERT_TRUE(ended.end_score);
+  EXPECT_EQ(ended.end_score->token, shown.tokens[0]);
+  EXPECT_EQ(ended.end_score->logprob, shown.scores[0].logprob);
 }
 
 TEST_F(Batch, EndsWhereItShall) {

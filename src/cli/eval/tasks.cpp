@@ -7,7 +7,7 @@
 #include "cli/output_files.h"
 #include "core/error.h"
 #include "eval/tasks/task.h"
-#include "report/tasks.h"
+#include "report/eval/tasks.h"
 
 namespace pith::cli {
 
@@ -24,6 +24,23 @@ std::vector<std::string> split(const std::string& list) {
     }
   }
   return names;
+}
+
+void write_samples(const std::filesystem::path& target, const report::TaskReport& r) {
+  std::string all;
+  const bool one_file = target.extension() == ".jsonl";
+  std::error_code fault;
+  if (!one_file) std::filesystem::create_directories(target, fault);
+  if (fault) throw Error(Blame::environment, target.string(), "cannot be made a folder: " + fault.message());
+  for (const TaskResult& result : r.results) {
+    const std::string lines = report::samples_jsonl(result);
+    if (one_file)
+      all += lines;
+    else
+      write_whole(target / ("samples_" + result.name + ".jsonl"), lines);
+  }
+  if (one_file) return write_whole(target, all);
+  write_whole(target / "results.json", report::tasks_json(r));
 }
 
 }  // namespace
@@ -44,7 +61,10 @@ void add_task_options(CLI::App& app, TaskArguments& a) {
   app.add_option("--seed", a.options.seed, "of the choice of examples, and of tasks that are generated")
       ->capture_default_str()
       ->group("Tasks");
-  app.add_option("--log-samples", a.log_samples, "write every item with prompt, log-likelihoods and answer as jsonl")
+  app.add_option(
+         "--log-samples", a.log_samples,
+         "write every item with prompt, log-likelihoods and answer: a .jsonl file, or a folder with results.json and "
+         "samples_TASK.jsonl as lm-evaluation-harness makes it")
       ->group("Tasks");
 }
 
@@ -68,7 +88,7 @@ void run_and_print_tasks(const std::vector<std::string>& models, const std::stri
     r.results = run_tasks(Model::open(path), names, a.options, terminal_progress());
     for (std::size_t t = 0; t < base.size(); ++t) r.flips.push_back(compare_answers(r.results[t], base[t]));
     terminal_progress().end();
-    if (!a.log_samples.empty()) write_whole(a.log_samples, report::samples_jsonl(r.results));
+    if (!a.log_samples.empty()) write_samples(a.log_samples, r);
     if (json)
       all.push_back(nlohmann::ordered_json::parse(report::tasks_json(r)));
     else

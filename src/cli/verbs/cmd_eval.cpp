@@ -3,9 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/eval/fidelity.h"
 #include "cli/eval/tasks.h"
 #include "core/error.h"
 #include "eval/perplexity.h"
+#include "eval/text.h"
 #include "io/files.h"
 #include "report/human.h"
 #include "report/json.h"
@@ -18,9 +20,10 @@ namespace {
 struct EvalArguments {
   std::vector<std::string> models;
   std::string against, text, protocol = "llamacpp-512", kv, activations;
-  dim windows = 0;
+  WindowOptions windows;
   bool fast = false, json = false;
   TaskArguments tasks;
+  FidelityArguments fidelity;
 };
 
 // One evaluated model: alone, or with its divergence from the base.
@@ -29,6 +32,7 @@ struct Row {
   dim file_bytes = 0;
   EvalResult result;
   std::optional<Divergence> divergence;
+  std::optional<report::FidelityReport> fidelity;
 };
 
 struct Rows {
@@ -36,11 +40,21 @@ struct Rows {
   dim base_bytes = 0;
 };
 
+// Plain text as it is; of a .jsonl file the "text" of its lines, joined as the protocol says.
+std::string read_text(const EvalArguments& a) {
+  std::string text = read_text_file(a.text);
+  if (!a.text.ends_with(".jsonl")) return text;
+  const Protocol& protocol = protocol_or_throw(a.protocol);
+  return join_documents(text, a.text, protocol.document_separator, protocol.documents);
+}
+
 Rows run(const EvalArguments& a) {
-  const std::string text = read_text_file(a.text);
+  const std::string text = read_text(a);
   EvalOptions options;
   options.protocol = a.protocol;
-  options.max_windows = a.windows;
+  options.context = a.windows.context;
+  options.stride = a.windows.stride;
+  options.max_windows = a.windows.max_windows;
   options.fast = a.fast;
   if (!a.kv.empty()) options.kv = KvSpec(a.kv);
   if (!a.activations.empty()) options.activations = ActSpec(a.activations);
@@ -50,11 +64,12 @@ Rows run(const EvalArguments& a) {
   if (base) rows.base_bytes = base->file_bytes();
   for (const auto& path : a.models) {
     const Model model = Model::open(path);
-    Row row{path, model.file_bytes(), {}, {}};
+    Row row{path, model.file_bytes(), {}, {}, {}};
     if (base) {
       Comparison comparison = compare(model, *base, text, options, terminal_progress());
       row.result = std::move(comparison.model);
       row.divergence = std::move(comparison.divergence);
+      if (a.fidelity.wanted) row.fidelity = measure_fidelity(model, *base, text, options, a.fidelity);
     } else {
       row.result = evaluate(model, text, options, terminal_progress());
     }
@@ -70,6 +85,7 @@ std::string as_json(const EvalArguments& a, const Rows& rows) {
     if (row.divergence) item["against"] = a.against;
     item.update(nlohmann::ordered_json::parse(row.divergence ? report::to_json(Comparison{row.result, *row.divergence})
                                                              : report::to_json(row.result)));
+    if (row.fidelity) item["fidelity"] = report::json_of(*row.fidelity);
     out.push_back(item);
   }
   return out.dump(2) + "\n";
@@ -104,10 +120,15 @@ std::string as_table(const EvalArguments& a, const Rows& rows) {
          (a.activations.empty() ? "" : "; activations " + a.activations) + "\n";
 }
 
+std::string as_text(const Row& row) {
+  return row.divergence ? report::comparison_text(Comparison{row.result, *row.divergence})
+                        : report::eval_text(row.result);
+}
+
 void set_up(CLI::App& app) {
   auto a = std::make_shared<EvalArguments>();
   app.add_option("models", a->models, "Hugging Face folders or .gguf files")->required();
-  app.add_option("--text", a->text, "the text to predict, UTF-8");
+  app.add_option("--text", a->text, "the text to predict, UTF-8; .jsonl: the \"text\" of each line");
   app.add_option("--against", a->against, "the original: also report the divergence from it");
   std::string protocols;
   for (const Protocol& p : all_protocols()) protocols += fmt::format("\n{:>14}  {}", p.name, p.summary);
@@ -117,13 +138,22 @@ void set_up(CLI::App& app) {
   app.add_flag(
       "--fast", a->fast,
       "products as `pith generate` makes them: inputs of quantized matrices rounded to 8 bits, one scale for 32");
-  app.add_option("--windows", a->windows, "only the first N windows (0: all)")->check(CLI::NonNegativeNumber);
+  app.add_option("--windows", a->windows.max_windows, "only the first N windows (0: all)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--context", a->windows.context, "tokens of a window (else as the protocol says)")
+      ->check(CLI::Range(2, 1 << 24));
+  app.add_option("--stride", a->windows.stride,
+                 "from a window's beginning to the next one's: windows overlap, and only new tokens count")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--json", a->json, "machine-readable output");
+  add_fidelity_options(app, a->fidelity);
   add_task_options(app, a->tasks);
   add_threads(app);
   app.callback([a] {
     if (a->text.empty() == a->tasks.tasks.empty())
       throw CLI::ValidationError("pith eval", "expected either --text or --tasks");
+    if (a->fidelity.wanted && (a->against.empty() || a->text.empty()))
+      throw CLI::ValidationError("--fidelity", "expected --against and --text");
     protocol_or_throw(a->protocol);
     if (!a->kv.empty()) KvSpec{a->kv};  // before any work
     if (!a->activations.empty()) ActSpec{a->activations};
@@ -137,10 +167,9 @@ void set_up(CLI::App& app) {
     const Rows rows = run(*a);
     terminal_progress().end();
     if (a->json) return print(as_json(*a, rows));
-    if (rows.models.size() > 1) return print(as_table(*a, rows));
-    const Row& only = rows.models[0];
-    print(only.divergence ? report::comparison_text(Comparison{only.result, *only.divergence})
-                          : report::eval_text(only.result));
+    print(rows.models.size() > 1 ? as_table(*a, rows) : as_text(rows.models[0]));
+    for (const Row& row : rows.models)
+      if (row.fidelity) print("\n" + row.path + "\n" + report::fidelity_text(*row.fidelity));
   });
 }
 
@@ -150,6 +179,8 @@ extern const Command eval_command;
 const Command eval_command = {"eval", "measure perplexity, tasks, and the divergence from the original",
                               "  pith eval model.gguf --text wikitext2.test.raw --protocol gptq-2048\n"
                               "  pith eval small.gguf --against original/ --text text.txt\n"
+                              "  pith eval model/ --text book.txt --protocol long --context 8192\n"
+                              "  pith eval small.gguf --against original/ --text text.txt --fidelity\n"
                               "  pith eval original/ --against original/ --text text.txt --kv kivi:bits=2\n"
                               "  pith eval w8/ --against original/ --text text.txt --activations int8\n"
                               "  pith eval small.gguf --tasks piqa,arc_easy,my.jsonl --limit 200 --against original/\n"

@@ -57,9 +57,7 @@ class TaskRun {
     r_.summary = task_.summary;
     r_.form = task_.form;
     r_.version = task_.version;
-    r_.output_type = task_.type == OutputType::choices        ? "multiple_choice"
-                     : task_.type == OutputType::continuation ? "loglikelihood"
-                                                              : "generate_until";
+    r_.output_type = output_type_name(task_.type);
     r_.data_hash = prepared.hash;
     r_.shots = options.shots >= 0 ? options.shots : task_.shots;
     r_.items_in_data = dim(data_.documents.size());
@@ -197,13 +195,16 @@ class TaskRun {
     for (std::size_t depth = 0; depth < deepest; ++depth) {
       std::vector<std::string> names;
       std::map<std::string, dim> sizes;
+      std::map<std::string, std::string> parents;
       for (std::size_t i = 0; i < chosen_.size(); ++i) {
         if (document(i).groups.size() <= depth) continue;
         const std::string& name = document(i).groups[depth];
-        if (sizes[name]++ == 0) names.push_back(name);
+        if (sizes[name]++ > 0) continue;
+        names.push_back(name);
+        if (depth > 0) parents[name] = document(i).groups[depth - 1];
       }
       for (const std::string& name : names)
-        r_.groups.push_back({name, sizes[name], figures([&](const ItemResult& item) {
+        r_.groups.push_back({name, parents[name], sizes[name], figures([&](const ItemResult& item) {
                                const auto& groups = data_.documents[std::size_t(item.index)].groups;
                                return groups.size() > depth && groups[depth] == name;
                              })});

@@ -15,6 +15,7 @@
 namespace pith {
 
 enum class OutputType { choices, continuation, generation };
+std::string_view output_type_name(OutputType type);  // lm-evaluation-harness's word: "multiple_choice", ...
 
 struct TaskData {
   std::vector<Document> documents;

@@ -44,6 +44,7 @@ struct ItemResult {
 // Part of a task: a subject of MMLU, or subjects together.
 struct TaskGroup {
   std::string name;
+  std::string parent;  // the group that it is in; empty: none
   dim items = 0;
   std::vector<TaskMetric> metrics;
 };

@@ -12,6 +12,18 @@ static constexpr const Task* kTasks[] = {
 #undef PITH_TASK
 };
 
+std::string_view output_type_name(OutputType type) {
+  switch (type) {
+    case OutputType::choices:
+      return "multiple_choice";
+    case OutputType::continuation:
+      return "loglikelihood";
+    case OutputType::generation:
+      return "generate_until";
+  }
+  return {};
+}
+
 std::span<const Task* const> all_tasks() { return kTasks; }
 
 const Task* find_task(std::string_view name) {

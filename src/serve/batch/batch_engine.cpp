@@ -255,6 +255,7 @@ void BatchEngine::Impl::advance(std::size_t s) {
   if (r.answer.tokens.size() == 1) r.wrote_first = Clock::now();
   r.ticket->tell([&](TicketNews& news) {
     news.text += text;
+    if (r.answer.end_score) news.end_score = std::move(r.answer.end_score);
     if (!counted) return;
     news.writing_seconds = seconds_since(r.wrote_first);
     news.tokens.push_back(r.answer.tokens.back());

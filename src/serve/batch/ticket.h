@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct TicketNews {
   std::string text;
   std::vector<Token> tokens;
   std::vector<TokenScore> scores;         // of `tokens`, where they were asked for
+  std::optional<TokenScore> end_score;    // of the token that ended the answer and is not shown
   std::vector<TokenScore> prompt_scores;  // of the prompt's tokens but the first, where they were asked for
   TicketState state = TicketState::waiting;
   StopReason reason = StopReason::max_tokens;  // when done

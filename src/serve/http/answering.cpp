@@ -65,6 +65,8 @@ void Answering::take(One& one, TicketNews& news) const {
   one.choice.text += news.text;
   for (auto* scores : {&news.prompt_scores, &news.scores})
     for (TokenScore& score : *scores) one.choice.scores.push_back(std::move(score));
+  // Who asks for one token after an echoed prompt takes the last score to be that token's, whichever it was.
+  if (news.end_score && !head_.chat) one.choice.scores.push_back(std::move(*news.end_score));
   one.completion_tokens += dim(news.tokens.size());
   one.cached_tokens = news.reused_tokens;
   one.writing_seconds = news.writing_seconds;

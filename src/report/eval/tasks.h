@@ -1,6 +1,5 @@
 // Results of tasks: a table, and the layout in which lm-evaluation-harness writes them.
 #pragma once
-#include <span>
 #include <string>
 #include <vector>
 
@@ -19,10 +18,11 @@ struct TaskReport {
 };
 
 std::string tasks_text(const TaskReport& report);
-// {"results": {"piqa": {"alias": ..., "acc,none": ..., "acc_stderr,none": ...}}, "groups", "configs", "versions",
-// "n-shot", "higher_is_better", "n-samples", "config"}, and of ours "flips" and "base_results".
+// The harness's results file: "results", "groups" (of tasks that have groups), "group_subtasks", "configs", "versions",
+// "n-shot", "higher_is_better", "n-samples", "config"; and of ours "flips" and "base_results".
 std::string tasks_json(const TaskReport& report);
-// A line an item, with prompts, log-likelihoods and figures; needs results with TaskOptions::keep_text.
-std::string samples_jsonl(std::span<const TaskResult> results);
+// The harness's samples: a line an item and filter, with prompts, log-likelihoods and figures; and of ours "task",
+// "answer" and "correct". Needs a result with TaskOptions::keep_text.
+std::string samples_jsonl(const TaskResult& result);
 
 }  // namespace pith::report

@@ -1,7 +1,8 @@
-#include "report/tasks.h"
+#include "report/eval/tasks.h"
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "report/table.h"
@@ -20,38 +21,76 @@ std::string figure(const TaskMetric& m) {
 
 std::string label(const TaskMetric& m) { return m.filter == "none" ? m.name : m.name + ", " + m.filter; }
 
-ordered_json figures(const std::string& alias, const std::vector<TaskMetric>& metrics, dim items) {
-  ordered_json out = {{"alias", alias}};
+ordered_json figures(const std::string& name, const std::string& alias, const std::vector<TaskMetric>& metrics,
+                     dim items) {
+  ordered_json out = {{"name", name}, {"alias", alias}, {"sample_len", items}};
   for (const TaskMetric& m : metrics) {
     out[m.name + "," + m.filter] = m.value;
     out[m.name + "_stderr," + m.filter] = m.standard_error;
   }
-  out["sample_len"] = items;
   return out;
+}
+
+std::string group_name(const TaskResult& r, const std::string& group) {
+  return group.empty() ? r.name : r.name + "_" + group;
 }
 
 ordered_json all_figures(std::span<const TaskResult> results) {
   ordered_json out = ordered_json::object();
   for (const TaskResult& r : results) {
-    out[r.name] = figures(r.name, r.metrics, dim(r.items.size()));
-    for (const TaskGroup& g : r.groups) out[r.name + "_" + g.name] = figures(g.name, g.metrics, g.items);
+    out[r.name] = figures(r.name, r.name, r.metrics, dim(r.items.size()));
+    for (const TaskGroup& g : r.groups) {
+      const std::string name = group_name(r, g.name);
+      out[name] = figures(name, g.name, g.metrics, g.items);
+    }
   }
   return out;
 }
 
 ordered_json config_of(const TaskReport& report) {
   const TaskOptions& o = report.options;
-  ordered_json config = {{"model", "pith"}, {"model_args", "pretrained=" + report.model}};
+  ordered_json arguments = {{"pretrained", report.model}};
+  arguments["kv"] = o.kv ? o.kv->text() : "as the model says";
+  arguments["activations"] = o.activations ? o.activations->text() : "as the model says";
+  arguments["fast"] = o.fast;
+  ordered_json config = {{"model", "pith"}, {"model_args", std::move(arguments)}};
+  config["batch_size"] = nullptr;
+  config["device"] = "cpu";
   config["limit"] = o.limit > 0 ? ordered_json(o.limit) : ordered_json(nullptr);
   config["fewshot_seed"] = o.seed;
-  config["kv"] = o.kv ? o.kv->text() : "as the model says";
-  config["activations"] = o.activations ? o.activations->text() : "as the model says";
-  config["fast"] = o.fast;
   return config;
 }
 
-std::string json_line(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+// The harness has numbers there.
+ordered_json version_of(const TaskResult& r) {
+  double version = 0;
+  const auto end = r.version.data() + r.version.size();
+  return std::from_chars(r.version.data(), end, version).ptr == end ? ordered_json(version) : ordered_json(r.version);
+}
+
+ordered_json task_config(const TaskResult& r) {
+  ordered_json metrics = ordered_json::array();
+  for (const TaskMetric& m : r.metrics)
+    metrics.push_back({{"metric", m.name},
+                       {"aggregation", m.name == "perplexity" ? "perplexity" : "mean"},
+                       {"higher_is_better", m.higher_is_better},
+                       {"filter", m.filter}});
+  return {
+      {"task", r.name},
+      {"output_type", r.output_type},
+      {"num_fewshot", r.shots},
+      {"metric_list", std::move(metrics)},
+      {"metadata",
+       {{"version", version_of(r)}, {"summary", r.summary}, {"prompt_form", r.form}, {"data_sha256", r.data_hash}}}};
+}
+
+// Groups with groups in them, and tasks with groups, have figures under "groups", too.
+void add_groups(ordered_json& out, const TaskResult& r) {
+  for (const TaskGroup& g : r.groups) {
+    const std::string parent = group_name(r, g.parent);
+    out["group_subtasks"][parent].push_back(group_name(r, g.name));
+    out["groups"][parent] = out["results"][parent];
+  }
 }
 
 }  // namespace
@@ -101,24 +140,19 @@ std::string tasks_json(const TaskReport& report) {
   for (const char* key : {"configs", "versions", "n-shot", "higher_is_better", "n-samples"})
     out[key] = ordered_json::object();
   for (const TaskResult& r : report.results) {
-    out["group_subtasks"][r.name] = ordered_json::array();
-    for (const TaskGroup& g : r.groups) out["group_subtasks"][r.name].push_back(r.name + "_" + g.name);
-    ordered_json metrics = ordered_json::array();
-    for (const TaskMetric& m : r.metrics) {
-      metrics.push_back({{"metric", m.name}, {"filter", m.filter}, {"higher_is_better", m.higher_is_better}});
-      out["higher_is_better"][r.name][m.name] = m.higher_is_better;
-    }
-    out["configs"][r.name] = {
-        {"task", r.name},         {"description", r.summary}, {"output_type", r.output_type}, {"metric_list", metrics},
-        {"num_fewshot", r.shots}, {"prompt_form", r.form},    {"data_sha256", r.data_hash}};
-    out["versions"][r.name] = r.version;
+    add_groups(out, r);
+    out["configs"][r.name] = task_config(r);
+    out["versions"][r.name] = version_of(r);
     out["n-shot"][r.name] = r.shots;
+    for (const TaskMetric& m : r.metrics) out["higher_is_better"][r.name][m.name] = m.higher_is_better;
     out["n-samples"][r.name] = {{"original", r.items_in_data}, {"effective", r.items.size()}};
   }
   out["config"] = config_of(report);
   double seconds = 0;
   for (const TaskResult& r : report.results) seconds += r.seconds;
-  out["total_evaluation_time_seconds"] = seconds;
+  out["model_source"] = "pith";
+  out["model_name"] = report.model;
+  out["total_evaluation_time_seconds"] = fmt::format("{}", seconds);  // text, as the harness has it
   if (!report.against.empty()) {
     out["against"] = report.against;
     out["base_results"] = all_figures(report.base_results);
@@ -127,29 +161,6 @@ std::string tasks_json(const TaskReport& report) {
           {"items", f.items}, {"changed", f.changed}, {"lost", f.lost}, {"gained", f.gained}, {"mcnemar_p", f.p_value}};
   }
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
-}
-
-std::string samples_jsonl(std::span<const TaskResult> results) {
-  std::string out;
-  for (const TaskResult& r : results)
-    for (const ItemResult& item : r.items) {
-      ordered_json line = {{"task", r.name},      {"doc_id", item.index},  {"id", item.id},
-                           {"group", item.group}, {"doc_hash", item.hash}, {"target", item.target},
-                           {"gold", item.gold},   {"answer", item.answer}, {"correct", item.correct}};
-      const std::size_t pairs = std::max<std::size_t>({item.prompts.size(), item.choices.size(), 1});
-      for (std::size_t i = 0; i < pairs; ++i) {
-        ordered_json& arguments = line["arguments"]["gen_args_" + std::to_string(i)];
-        arguments["arg_0"] = item.prompts.empty() ? item.prompt : item.prompts[i];
-        if (!item.choices.empty()) arguments["arg_1"] = item.choices.size() > 1 ? item.choices[i] : item.choices[0];
-      }
-      line["resps"] = ordered_json::array();
-      for (const ChoiceScore& s : item.scores) line["resps"].push_back({s.logprob, s.greedy});
-      if (r.output_type == "generate_until") line["resps"].push_back(item.text);
-      for (std::size_t m = 0; m < r.metrics.size(); ++m)
-        line["metrics"][r.metrics[m].name + "," + r.metrics[m].filter] = item.values[m];
-      out += json_line(line) + "\n";
-    }
-  return out;
 }
 
 }  // namespace pith::report
