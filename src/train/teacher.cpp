@@ -13,7 +13,8 @@ struct Teacher::Impl {
   Network net;
   BlockForward forward;
   Head head;
-  Buffer stream;  // (tokens, hidden) after the last block
+  Buffer stream;             // (tokens, hidden) after the last block
+  std::vector<Buffer> kept;  // after others
   std::vector<dim> lengths;
 
   Impl(const Model& model, dim max_length, dim sequences)
@@ -26,7 +27,7 @@ Teacher::~Teacher() = default;
 
 dim Teacher::vocab() const { return impl_->net.config->vocab; }
 
-void Teacher::read(std::span<const std::vector<Token>> sequences) {
+void Teacher::read(std::span<const std::vector<Token>> sequences, std::span<const dim> keep) {
   Impl& i = *impl_;
   const dim hidden = i.net.config->hidden;
   i.lengths.clear();
@@ -40,8 +41,15 @@ void Teacher::read(std::span<const std::vector<Token>> sequences) {
     i.forward.embed(s, x + row * hidden);
     row += dim(s.size());
   }
-  for (dim l = 0; l < i.net.config->layers; ++l) i.forward.run(l, x, i.lengths);
+  i.kept.resize(keep.size());
+  for (dim l = 0; l < i.net.config->layers; ++l) {
+    i.forward.run(l, x, i.lengths);
+    for (std::size_t k = 0; k < keep.size(); ++k)
+      if (keep[k] == l) std::copy_n(x, rows * hidden, reserve(i.kept[k], rows * hidden));
+  }
 }
+
+const float* Teacher::hidden(std::size_t kept) const { return impl_->kept[kept].as<float>(); }
 
 const float* Teacher::logits(std::span<const dim> places) {
   return impl_->head.logits(impl_->stream.as<float>(), places);
@@ -71,15 +79,37 @@ namespace {
 
 class Beside final : public Objective {
  public:
-  Beside(const DistillLoss& loss, const Model& student, const Model& teacher, dim max_length, dim sequences)
+  Beside(const DistillLoss& loss, const HiddenLoss& hidden, const Model& student, const Model& teacher, dim max_length,
+         dim sequences)
       : loss_(loss),
+        hidden_(hidden),
+        hidden_size_(student.config().hidden),
         vocab_(student.config().vocab),
         stamp_(teacher.source_stamp()),
-        teacher_(teacher, max_length, sequences) {}
+        teacher_(teacher, max_length, sequences) {
+    if (hidden_.weight == 0) hidden_.pairs.clear();
+    for (const LayerPair& pair : hidden_.pairs) kept_.push_back(pair.teacher);
+  }
 
   void begin(const MicroBatch& batch, double weight) override {
     Objective::begin(batch, weight);
-    teacher_.read(batch.sequences);
+    teacher_.read(batch.sequences, kept_);
+  }
+  bool sees_block(dim layer) const override {
+    return std::any_of(hidden_.pairs.begin(), hidden_.pairs.end(),
+                       [&](const LayerPair& p) { return p.student == layer; });
+  }
+  // At the places that predict, as all else of the loss.
+  double block_part(dim layer, const float* x, dim, float* gradient) override {
+    double sum = 0;
+    for (std::size_t k = 0; k < hidden_.pairs.size(); ++k) {
+      if (hidden_.pairs[k].student != layer) continue;
+      const double weight = weight_ * hidden_.weight / double(hidden_.pairs.size());
+      for (const dim place : batch_->places)
+        sum += weight * hidden_row(hidden_.kind, x + place * hidden_size_, teacher_.hidden(k) + place * hidden_size_,
+                                   hidden_size_, weight, gradient + place * hidden_size_);
+    }
+    return sum;
   }
   double part(std::span<const dim> places, float* logits) override {
     const std::vector<Token> targets = targets_of(places);
@@ -87,13 +117,15 @@ class Beside final : public Objective {
     return distill_rows(loss_, {logits, dim(places.size()), vocab_, targets, weight_},
                         TeacherLogits{teacher, teacher_.vocab()});
   }
-  std::string describe() const override { return describe_loss(loss_); }
+  std::string describe() const override { return describe_loss(loss_) + describe_hidden(hidden_); }
   std::string identity() const override { return stamp_; }
 
  private:
   DistillLoss loss_;
-  dim vocab_;
+  HiddenLoss hidden_;
+  dim hidden_size_, vocab_;
   std::string stamp_;
+  std::vector<dim> kept_;
   Teacher teacher_;
 };
 
@@ -146,10 +178,17 @@ class FromCache final : public Objective {
 }  // namespace
 
 std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Model& student, const Model& teacher,
-                                             dim max_length, dim sequences) {
+                                             dim max_length, dim sequences, const HiddenLoss& hidden) {
   check_distill_loss(loss);
   check_same_vocabulary(student, teacher);
-  return std::make_unique<Beside>(loss, student, teacher, max_length, sequences);
+  if (!(hidden.weight >= 0 && hidden.weight <= 1e6))
+    throw input_error("hidden", "expected a weight from 0 to 1e6, got {}", hidden.weight);
+  if (hidden.weight > 0 && student.config().hidden != teacher.config().hidden)
+    throw Error(Blame::input, "hidden",
+                fmt::format("expected states of the student's size, {}, got the teacher's {}", student.config().hidden,
+                            teacher.config().hidden),
+                "no projection between them is learned");
+  return std::make_unique<Beside>(loss, hidden, student, teacher, max_length, sequences);
 }
 
 std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Model& student, const TeacherCache& cache,

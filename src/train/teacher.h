@@ -5,6 +5,7 @@
 
 #include "core/progress.h"
 #include "io/safetensors.h"
+#include "train/layer_map.h"
 #include "train/losses/distill_rows.h"
 #include "train/objective.h"
 
@@ -15,7 +16,9 @@ class Teacher {
   // Views the model. As BlockForward.
   Teacher(const Model& model, dim max_length, dim sequences);
   ~Teacher();
-  void read(std::span<const std::vector<Token>> sequences);
+  // keep: blocks, after which the residual stream is kept for `hidden`.
+  void read(std::span<const std::vector<Token>> sequences, std::span<const dim> keep = {});
+  const float* hidden(std::size_t kept) const;  // of keep[kept]: (tokens, hidden)
   // Of what was read, at places as TokenLoss counts them: (n, vocab), valid until the next call.
   const float* logits(std::span<const dim> places);
   dim vocab() const;
@@ -58,9 +61,10 @@ class TeacherCache {
   std::vector<dim> first_row_;
 };
 
-// Views the teacher, or the cache and the data it is of.
+// Views the teacher, or the cache and the data it is of. hidden: states are compared as they are, so both models must
+// have them of one size.
 std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Model& student, const Model& teacher,
-                                             dim max_length, dim sequences);
+                                             dim max_length, dim sequences, const HiddenLoss& hidden = {});
 std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Model& student, const TeacherCache& cache,
                                              const TrainingData& data);
 

@@ -102,6 +102,22 @@ TEST_F(TrainingTest, DistillationTakesATeacherOrItsCache) {
   EXPECT_EQ(own.exit_code, 0) << own.err;
 }
 
+TEST_F(TrainingTest, StatesAndTheDatasGammaCount) {
+  ASSERT_EQ(train("finetune", model, "student", "--norms --steps 3 --rate 0.2").exit_code, 0);  // spoilt
+  const std::string teacher = "--teacher " + shell_quote(model) + " --loss cakld --gamma data --steps 6 --rate 2e-3 ";
+  const auto ran = train("distill", at("student"), "h", teacher + "--hidden 0.5 --hidden-layers 1:1,4:4 --json");
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  const auto loss = nlohmann::json::parse(ran.out)["loss"].get<std::string>();
+  EXPECT_TRUE(loss.starts_with("cakld (gamma 0.")) << loss;
+  EXPECT_TRUE(loss.ends_with(") + 0.5 hidden cosine of 1:1,4:4")) << loss;
+  EXPECT_LT(perplexity(at("h")), perplexity(at("student")));
+  EXPECT_EQ(train("distill", at("student"), "x", teacher + "--hidden 1 --hidden-layers 5:0").exit_code, 1);
+  EXPECT_EQ(train("distill", at("student"), "x", teacher + "--hidden 1 --hidden-kind dot").exit_code, 1);
+  EXPECT_EQ(train("distill", at("student"), "x", teacher + "--hidden 1 --cache " + shell_quote(at("c"))).exit_code, 1);
+  EXPECT_EQ(
+      train("distill", at("student"), "x", "--teacher " + shell_quote(model) + " --loss cakld --gamma 2").exit_code, 1);
+}
+
 TEST_F(TrainingTest, LearnsWithTheFormatThatIsWritten) {
   const auto rounded =
       run_pith("quantize " + shell_quote(model) + " --format int2_g64 --to pith -o " + shell_quote(at("rtn")));

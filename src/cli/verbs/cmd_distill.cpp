@@ -13,7 +13,8 @@ namespace {
 
 struct DistillFlags {
   TrainingFlags training;
-  std::string teacher, loss = "jsd", cache, gamma = "token";
+  std::string teacher, loss = "jsd", cache, gamma = "token", hidden_kind = "cosine", hidden_layers = "uniform";
+  double hidden = 0;
   DistillLoss distill;
   long long top_k = 64;
 };
@@ -60,7 +61,13 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
   if (!teacher.empty()) held.teacher.emplace(Model::open(teacher));
   if (held.teacher) check_same_vocabulary(student, *held.teacher);
   if (f.loss == "cakld") loss.options.gamma = gamma_of(f.gamma, held.teacher ? &*held.teacher : nullptr, data);
-  if (f.cache.empty()) return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences);
+  if (f.hidden != 0 && !f.cache.empty())
+    throw input_error("hidden", "expected the teacher beside, not --cache, which keeps none of its states");
+  if (f.cache.empty()) {
+    const HiddenLoss hidden = {f.hidden, hidden_kind_or_throw(f.hidden_kind),
+                               layer_pairs(f.hidden_layers, student.config().layers, held.teacher->config().layers)};
+    return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences, hidden);
+  }
   if (held.teacher && held.teacher->config().vocab != student.config().vocab)
     throw input_error("cache", "expected vocabularies of one size, got {} and {}", student.config().vocab,
                       held.teacher->config().vocab);
@@ -93,6 +100,15 @@ void set_up(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--cross-entropy", f->distill.cross_entropy, "share of the loss on the text's own tokens")
       ->capture_default_str();
+  app.add_option(
+         "--hidden", f->hidden,
+         "how much states between blocks count beside the loss, compared with the teacher's, which must be as wide")
+      ->capture_default_str();
+  app.add_option("--hidden-kind", f->hidden_kind, "cosine: of states divided by their lengths, or mse")
+      ->capture_default_str();
+  app.add_option("--hidden-layers", f->hidden_layers,
+                 "which blocks are compared, student:teacher from 0, e.g. 3:4,11:15; or uniform: all of the student")
+      ->capture_default_str();
   app.add_option("--on-policy", f->training.rollout.share,
                  "share of the steps that learn from what the student itself says after the data's beginnings (GKD)")
       ->capture_default_str();
@@ -124,7 +140,8 @@ const Command distill_command = {
     "  pith distill model/ --student-from depth:layers=6 --data c4.txt --steps 200 -o smaller/\n"
     "  pith distill model-q3_k.gguf --teacher model/ --data c4.txt --lora 16 -o recovered-adapter.gguf\n"
     "  pith distill small/ --teacher large/ --data chats.jsonl --loss reverse_kl --on-policy 0.5\n"
-    "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3",
+    "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3\n"
+    "  pith distill pruned/ --teacher model/ --data c4.txt --loss cakld --gamma data --hidden 0.5",
     set_up};
 
 }  // namespace pith::cli

@@ -52,8 +52,9 @@ struct ModelBackward::Impl {
   Head head;
   dim kept = 1;
   bool has_positions = false;
-  std::vector<Buffer> before;  // each block whose tape is not kept: (rows, hidden)
-  Buffer stream, gradient;     // (rows, hidden)
+  std::vector<Buffer> before;          // each block whose tape is not kept: (rows, hidden)
+  std::vector<Buffer> block_gradient;  // of what the loss sees after each block: (rows, hidden)
+  Buffer stream, gradient;             // (rows, hidden)
   std::vector<dim> lengths;
   dim rows = 0;
 
@@ -64,12 +65,14 @@ struct ModelBackward::Impl {
         head(network),
         kept(std::clamp<dim>(kept_blocks, 1, config.layers)),
         has_positions(network.pos_embed.weight != nullptr),
-        before(std::size_t(config.layers - kept)) {}
+        before(std::size_t(config.layers - kept)),
+        block_gradient(std::size_t(config.layers)) {}
 
   // Blocks from here on have a tape of their own.
   dim first_kept() const { return config.layers - kept; }
 
-  void run_forward(std::span<const std::vector<Token>> sequences) {
+  // Returns the loss of what is seen between blocks.
+  double run_forward(std::span<const std::vector<Token>> sequences, TokenLoss& loss) {
     lengths.clear();
     rows = 0;
     for (const auto& s : sequences) {
@@ -82,14 +85,20 @@ struct ModelBackward::Impl {
       forward.embed(s, x + row * config.hidden);
       row += dim(s.size());
     }
+    double sum = 0;
     for (dim l = 0; l < config.layers; ++l) {
       if (l >= first_kept()) {
         block.forward(l, x, lengths, l - first_kept());
-        continue;
+      } else {
+        std::copy_n(x, values, reserve(before[std::size_t(l)], values));
+        forward.run(l, x, lengths);
       }
-      std::copy_n(x, values, reserve(before[std::size_t(l)], values));
-      forward.run(l, x, lengths);
+      if (!loss.sees_block(l)) continue;
+      float* d = reserve(block_gradient[std::size_t(l)], values);
+      std::fill_n(d, values, 0.0f);
+      sum += loss.block_part(l, x, rows, d);
     }
+    return sum;
   }
 
   // Fills `gradient` by what follows the last block; returns the loss.
@@ -106,9 +115,11 @@ struct ModelBackward::Impl {
     return sum;
   }
 
-  void run_backward(const std::function<BlockGradients(dim layer)>& wanted,
+  void run_backward(const TokenLoss& loss, const std::function<BlockGradients(dim layer)>& wanted,
                     const std::function<void(dim layer)>& done) {
     for (dim l = config.layers - 1; l >= 0; --l) {
+      if (loss.sees_block(l))
+        add(gradient.as<float>(), block_gradient[std::size_t(l)].as<float>(), rows * config.hidden);
       const BlockGradients gradients = wanted(l);
       const bool has_tape = l >= first_kept();
       if (!has_tape) block.forward(l, before[std::size_t(l)].as<float>(), lengths, 0);
@@ -141,6 +152,7 @@ dim ModelBackward::working_bytes() const {
   const Impl& i = *impl_;
   dim sum = i.stream.size_bytes() + i.gradient.size_bytes() + i.block.working_bytes();
   for (const Buffer& b : i.before) sum += b.size_bytes();
+  for (const Buffer& b : i.block_gradient) sum += b.size_bytes();
   return sum;
 }
 
@@ -155,9 +167,9 @@ double ModelBackward::run(std::span<const std::vector<Token>> sequences, std::sp
                           const OuterGradients& outer, const std::function<BlockGradients(dim layer)>& wanted,
                           const std::function<void(dim layer)>& done) {
   Impl& i = *impl_;
-  i.run_forward(sequences);
-  const double value = i.run_head(places, loss, outer);
-  i.run_backward(wanted, done);
+  const double between = i.run_forward(sequences, loss);
+  const double value = between + i.run_head(places, loss, outer);
+  i.run_backward(loss, wanted, done);
   i.embeddings(sequences, outer);
   return value;
 }

@@ -22,6 +22,10 @@ class TokenLoss {
   // logits: (n, vocab), those at some places, which count the tokens of all sequences one after another. Returns their
   // part of the loss and leaves its gradient in place of the logits.
   virtual double part(std::span<const dim> places, float* logits) = 0;
+  // Whether it looks at the residual stream after this block, too. Then its part, with the gradient added to
+  // `gradient`; x, gradient: (rows, hidden), of the tokens of all sequences one after another.
+  virtual bool sees_block(dim /*layer*/) const { return false; }
+  virtual double block_part(dim /*layer*/, const float* /*x*/, dim /*rows*/, float* /*gradient*/) { return 0; }
 };
 
 class ModelBackward {
