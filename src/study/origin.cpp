@@ -26,7 +26,7 @@ bool has_pattern(const Step& step) {
 void add_recipe(const RecipeFile& file, report::ModelRecord& record) {
   record.category = category_of(file.recipe);
   record.method = steps_text(file.recipe);
-  record.recipe = recipe_yaml(file);
+  record.recipe = shown_recipe(file);
   record.pruned = takes_away(file.recipe);
   record.container = file.container;
 }
@@ -41,6 +41,20 @@ void read_report(const nlohmann::json& json, const std::string& where, report::M
 }
 
 }  // namespace
+
+std::string shown_recipe(const RecipeFile& file) {
+  std::string yaml = recipe_yaml(file);
+  const auto shorten = [&](const std::filesystem::path& path) {
+    for (const auto& whole : {std::filesystem::absolute(path), std::filesystem::absolute(path).lexically_normal()})
+      if (const std::size_t at = yaml.find(whole.string()); at != std::string::npos)
+        yaml.replace(at, whole.string().size(), path.filename().string());
+  };
+  if (file.recipe.calibration)
+    for (const auto& path : file.recipe.calibration->files) shorten(path);
+  if (file.recipe.importance_file) shorten(*file.recipe.importance_file);
+  if (file.recipe.adapter) shorten(*file.recipe.adapter);
+  return yaml;
+}
 
 std::string category_of(const Recipe& recipe) {
   if (step_of(recipe, "structured pruning")) return "structured pruning";

@@ -13,6 +13,9 @@ void add_origin(const RecipeFile& recipe, const Outcome& outcome, report::ModelR
 // of another file or cannot be read.
 void add_origin_from_report(report::ModelRecord& record);
 
+// The recipe as YAML with the names of its files in place of their paths: for reports that others read.
+std::string shown_recipe(const RecipeFile& recipe);
+
 // As the survey's tables name it: "weight-only quantization", "semi-structured pruning", "low-rank factorization".
 std::string category_of(const Recipe& recipe);
 bool takes_away(const Recipe& recipe);  // prunes, or leaves factors of a lower rank

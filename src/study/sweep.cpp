@@ -176,7 +176,7 @@ class Sweeper {
     std::optional<ModelRecord> record;
     try {
       const ModelSweep::Job job = part.job_of(point);
-      yaml = recipe_yaml(job.recipe);
+      yaml = shown_recipe(job.recipe);
       const SweepEntry* entry = journal_.find(job.key);
       step.known = entry && (entry->record || !options_.retry || !options_.measure);
       if (!step.known && !options_.measure) {
@@ -188,6 +188,7 @@ class Sweeper {
       if (entry->record) {
         record = entry->record;
         record->name = point.name;
+        record->recipe = yaml;
       }
       step.error = entry->error;
     } catch (const Error& e) {  // before anything could be made

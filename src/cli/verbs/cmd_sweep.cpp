@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "io/files.h"
+#include "report/chart/svg.h"
 #include "report/human.h"
 #include "report/study/pages.h"
 #include "report/study/tables.h"
@@ -43,7 +44,7 @@ void print_step(const SweepStep& step, bool several) {
     if (const auto q = report::quality_of(*step.record))
       line += fmt::format("  {} {:.4f}", step.record->quality->against_base ? "KL" : "perplexity", q->mean);
   } else {
-    line += "  failed: " + step.error;
+    line += "  failed: " + report::shortened(step.error, 200);
   }
   print(line + (step.known ? "  (known)\n" : "  " + report::human_seconds(step.seconds) + "\n"));
 }

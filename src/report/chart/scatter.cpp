@@ -19,7 +19,12 @@ std::vector<ScatterPoint> drawn_points(const Scatter& chart) {
 Axis axis_of(const AxisChoice& choice, const std::vector<ScatterPoint>& points, bool is_x, double guide, double from,
              double to) {
   std::vector<double> values;
-  for (const ScatterPoint& p : points) values.push_back(is_x ? p.x : p.y);
+  for (const ScatterPoint& p : points) {
+    values.push_back(is_x ? p.x : p.y);
+    if (is_x) continue;  // the bars' ends, where the axis can show them
+    values.push_back(p.y + p.y_half_width);
+    if (!choice.log && p.y > p.y_half_width) values.push_back(p.y - p.y_half_width);
+  }
   if (guide > 0) values.push_back(guide);
   return fitted(values, choice.log, choice.with_zero, from, to);
 }

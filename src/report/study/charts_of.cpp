@@ -243,7 +243,7 @@ void add_tensor_maps(Page& page, const Study& study, const std::string& prefix) 
             t.relative;
     map.x_title = "block";
     map.text = percent;
-    page.begin_fold("Errors of the weights: " + m.name);
+    if (models.size() > 1) page.begin_fold("Errors of the weights: " + m.name);
     page.figure(fmt::format("{}tensors{}", prefix, i), "Errors of the weights of " + m.name,
                 "|w - w'| / |w| of each matrix, of " + m.name + ".",
                 [&](const ChartFrame& frame) {
@@ -251,7 +251,7 @@ void add_tensor_maps(Page& page, const Study& study, const std::string& prefix) 
                   return heat_map_svg(map);
                 },
                 {});
-    page.end_fold();
+    if (models.size() > 1) page.end_fold();
   }
 }
 

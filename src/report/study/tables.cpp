@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "report/chart/svg.h"
 #include "report/human.h"
 #include "report/study/statistics.h"
 
@@ -161,7 +162,7 @@ Table flips_table(const Study& study) {
 
 Table missing_table(const Study& study) {
   Table t{{{"not measured", false}, {"why", false}}, {}};
-  for (const MissingModel& m : study.missing) t.rows.push_back({m.name, m.why});
+  for (const MissingModel& m : study.missing) t.rows.push_back({m.name, shortened(m.why, 300)});
   return t;
 }
 
