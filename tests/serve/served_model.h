@@ -42,7 +42,7 @@ class Served : public testing::Test {
   // Until it is so, or ten seconds have passed.
   template <class Condition>
   bool comes_true(const Condition& condition) const {
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 3000; ++i) {  // a busy machine takes its time
       if (condition()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
