@@ -1,6 +1,7 @@
 #include "study/sweep.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "compress/container_choice.h"
 #include "compress/fingerprint.h"

@@ -1,6 +1,7 @@
 #include "compress/lowrank/factorize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "compress/lowrank/factorizer.h"

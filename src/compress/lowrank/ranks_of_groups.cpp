@@ -1,4 +1,6 @@
 // How the ranks are spread over the matrices: by what their directions carry, and what losing those costs the model.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
