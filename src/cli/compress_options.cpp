@@ -84,15 +84,12 @@ double percent_of(const std::string& text) {
 }
 
 static std::filesystem::path default_target(const CompressOptions& o, Container container) {
-  const auto source = std::filesystem::path(o.model).lexically_normal();
-  std::string name = source.filename().empty() ? source.parent_path().filename().string() : source.filename().string();
-  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
   const std::string suffix = !o.format.empty()      ? o.format
                              : !o.max_bytes.empty() ? o.max_bytes
                              : !o.prune.empty()     ? o.prune
                              : !o.recipe.empty()    ? std::filesystem::path(o.recipe).stem().string()
                                                     : std::string(container_name(container));
-  return name + "-" + suffix + (container == Container::gguf ? ".gguf" : "");
+  return model_stem(o.model) + "-" + suffix + (container == Container::gguf ? ".gguf" : "");
 }
 
 static void take_calibration(const CompressOptions& o, Recipe& recipe) {

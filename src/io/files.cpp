@@ -30,4 +30,14 @@ std::filesystem::path beside(std::filesystem::path model, const char* ending) {
   return model += ending;
 }
 
+std::string last_name(const std::filesystem::path& path) {
+  return (path.lexically_normal() / "").parent_path().filename().string();
+}
+
+std::string model_stem(const std::filesystem::path& path) {
+  std::string name = last_name(path);
+  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name;
+}
+
 }  // namespace pith

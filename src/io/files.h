@@ -16,4 +16,8 @@ void write_whole(const std::filesystem::path& path, const std::string& text);
 // What belongs to a model's file or folder: OUT.report.md for OUT, OUT/ or OUT.gguf.
 std::filesystem::path beside(std::filesystem::path model, const char* ending);
 
+// The last part of a path: of "models/folder/" it is "folder". And without ".gguf" where it ends so.
+std::string last_name(const std::filesystem::path& path);
+std::string model_stem(const std::filesystem::path& path);
+
 }  // namespace pith

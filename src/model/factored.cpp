@@ -85,15 +85,9 @@ void add_biases(Model::Impl& m, std::span<const OwnBias> all) {
   m.hf_config = config.dump();
 }
 
-std::vector<float> values_of(const ModelTensor& t) {
-  std::vector<float> out(std::size_t(t.weight.rows * t.weight.cols));
-  for (dim r = 0; r < t.weight.rows; ++r) decode_row(t, r, out.data() + r * t.weight.cols);
-  return out;
-}
-
 Buffer product(const ModelTensor& outer, const ModelTensor& inner) {
   const dim rows = outer.weight.rows, rank = outer.weight.cols, cols = inner.weight.cols;
-  const std::vector<float> right = values_of(inner);
+  const std::vector<float> right = decoded(inner);
   Buffer out(rows * cols * dim(sizeof(float)));
   parallel_ranges(rows, 8, [&](dim begin, dim end) {
     std::vector<float> left(static_cast<std::size_t>(rank));
@@ -123,6 +117,12 @@ void merge(Model::Impl& m) {
 }
 
 }  // namespace
+
+std::vector<float> decoded(const ModelTensor& t) {
+  std::vector<float> out(std::size_t(t.weight.rows * t.weight.cols));
+  for (dim r = 0; r < t.weight.rows; ++r) decode_row(t, r, out.data() + r * t.weight.cols);
+  return out;
+}
 
 bool takes_biases(const Model& model) {
   std::set<Role> needed, named;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "formats/format.h"
+#include "io/files.h"
 #include "model/forward.h"
 #include "report/inspect.h"
 
@@ -59,8 +60,7 @@ ModelSummary summarize(const Config& config, std::span<const ModelTensor> tensor
 
 ModelSummary summarize(const Model& model, dim context, const std::optional<KvSpec>& kv) {
   ModelSummary summary = summarize(model.config(), model.tensors(), context, kv ? *kv : model.run_time().kv);
-  const auto path = model.path().lexically_normal();
-  summary.name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  summary.name = last_name(model.path());
   summary.container = model.is_gguf() ? "gguf" : "hf";
   summary.file_bytes = model.file_bytes();
   if (model.has_tokenizer()) {

@@ -54,6 +54,7 @@ class Fitter {
     write_winner(result_.points[*best]);
     result_.winner = *best;
     result_.seconds = watch.seconds();
+    add_study();
     return std::move(result_);
   }
 
@@ -280,6 +281,14 @@ class Fitter {
     progress_.end();
   }
 
+  void add_study() {
+    result_.study = measurer_.empty_study();
+    result_.study.title = "What fits";
+    result_.study.conditions = measurer_.conditions(source_.path().string());
+    result_.study.base = measurer_.base(progress_);
+    for (const FitPoint& p : result_.points) result_.study.models.push_back(p.record);
+  }
+
   const FitOptions& options_;
   const FitGoal& goal_;
   const std::filesystem::path target_;
@@ -321,16 +330,6 @@ FitResult fit(const std::string& source, const FitOptions& options, const std::f
   if (std::filesystem::exists(target, fault) && !options.overwrite)
     throw Error(Blame::input, target.string(), "expected no such file yet, there is one", "--overwrite replaces it");
   return Fitter(source, options, target, seen, progress).run();
-}
-
-report::Study fit_study(const std::string& source, const FitOptions& options, const FitResult& result) {
-  const Measurer measurer(options.measure, source);
-  report::Study study = measurer.empty_study();
-  study.title = "What fits";
-  study.conditions = measurer.conditions(source);
-  study.base = measurer.base(no_progress());
-  for (const FitPoint& p : result.points) study.models.push_back(p.record);
-  return study;
 }
 
 }  // namespace pith

@@ -49,6 +49,7 @@ struct FitResult {
   std::size_t winner = 0;        // into points
   std::vector<std::string> notes;
   double seconds = 0;
+  report::Study study;  // the same for tables and pages, with the source measured too
 };
 
 // Points that no other one beats in both bytes and divergence, from the smallest file up: their divergence falls.
@@ -58,8 +59,5 @@ std::vector<std::size_t> pareto_front(const std::vector<FitPoint>& points);
 // after each. Error(input) when no candidate serves the goal: it says how near they came.
 FitResult fit(const std::string& source, const FitOptions& options, const std::filesystem::path& target,
               const std::function<void(const std::vector<FitPoint>&)>& seen, Progress& progress);
-
-// The same as a study, for tables and pages.
-report::Study fit_study(const std::string& source, const FitOptions& options, const FitResult& result);
 
 }  // namespace pith

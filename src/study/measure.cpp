@@ -140,9 +140,7 @@ ModelRecord Measurer::measure(const std::string& path, Progress& progress) const
   record.path = path;
   if (options_.speed) record.speed = speed_of(peaks_, measure_speed(path, *options_.speed, progress));
   const Model model = Model::open(path);
-  const auto file = model.path().lexically_normal();
-  record.name = (file.has_filename() ? file : file.parent_path()).filename().string();
-  if (record.name.ends_with(".gguf")) record.name.resize(record.name.size() - 5);
+  record.name = model_stem(model.path());
   record.hash = model.source_hash();
   add_sizes(model, options_, record);
   std::optional<Model> base;

@@ -172,6 +172,12 @@ dim TrainingData::tokens() const {
   return sum;
 }
 
+dim TrainingData::longest() const {
+  dim most = 2;
+  for (const TrainingSequence& s : sequences) most = std::max(most, dim(s.tokens.size()));
+  return most;
+}
+
 dim TrainingData::predicted() const {
   dim sum = 0;
   for (const TrainingSequence& s : sequences) sum += s.count();

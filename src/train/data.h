@@ -20,6 +20,7 @@ struct TrainingData {
   std::string hash;  // SHA-256 in hex over all of it
   dim tokens() const;
   dim predicted() const;
+  dim longest() const;  // tokens of a sequence, at least 2
 };
 
 struct DataChoice {

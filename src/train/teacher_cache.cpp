@@ -77,9 +77,7 @@ void likeliest(const float* logits, dim n, dim vocab, dim k, std::vector<Token>&
 using RowsSink = std::function<void(const float* logits, std::span<const Token> targets)>;
 
 void each_predicted(const Model& teacher, const TrainingData& data, Progress& progress, const RowsSink& sink) {
-  dim longest = 2;
-  for (const TrainingSequence& s : data.sequences) longest = std::max(longest, dim(s.tokens.size()));
-  Teacher run(teacher, longest, kSequencesAtOnce);
+  Teacher run(teacher, data.longest(), kSequencesAtOnce);
   progress.begin("teacher", data.tokens());
   for (std::size_t at = 0; at < data.sequences.size();) {
     MicroBatch batch;

@@ -76,7 +76,7 @@ class Run {
 
  private:
   void make_backward(const Config& config) {
-    for (const TrainingSequence& s : data_.sequences) longest_ = std::max(longest_, dim(s.tokens.size()));
+    longest_ = data_.longest();
     const dim most = std::max(longest_, options_.micro_tokens);
     const dim kept = options_.activation_bytes / std::max<dim>(1, BlockBackward::slot_bytes(config, most));
     backward_ = std::make_unique<ModelBackward>(trainable_.network(), longest_, kMostSequences, kept);

@@ -33,12 +33,6 @@ double length(const std::vector<float>& v) { return distance(v, std::vector<floa
 
 constexpr const char* kMethods[] = {"svd", "fwsvd", "asvd", "svd_llm", "lord"};
 
-std::vector<float> decoded(const ModelTensor& t) {
-  std::vector<float> out(std::size_t(t.weight.rows * t.weight.cols));
-  for (dim r = 0; r < t.weight.rows; ++r) decode_row(t, r, out.data() + r * t.weight.cols);
-  return out;
-}
-
 }  // namespace
 
 TEST(Factorize, FilesAreSmallerAndSayTheSameMultipliedOut) {

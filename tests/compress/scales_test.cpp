@@ -1,5 +1,6 @@
 // Learning the scales of a quantized model: its codes stay, and what is learned with is what is written.
 #include "formats/grid.h"
+#include "model/factored.h"
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
 #include "train/result.h"
@@ -18,12 +19,6 @@ std::filesystem::path quantized(const TempFolder& temp, const char* format) {
   recipe.embed_format = &f32_format();
   compress(Model::open(source), recipe, Container::pith, temp.path / format, {.max_ram_bytes = {}, .overwrite = true});
   return temp.path / format;
-}
-
-std::vector<float> decoded(const ModelTensor& t) {
-  std::vector<float> out(std::size_t(t.weight.rows * t.weight.cols));
-  for (dim r = 0; r < t.weight.rows; ++r) decode_row(t, r, out.data() + r * t.weight.cols);
-  return out;
 }
 
 double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }

@@ -40,12 +40,6 @@ double gamma_of(const std::string& text, const Model* teacher, const TrainingDat
   return value;
 }
 
-dim longest(const TrainingData& data) {
-  dim most = 2;
-  for (const TrainingSequence& s : data.sequences) most = std::max(most, dim(s.tokens.size()));
-  return most;
-}
-
 std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& student, const TrainingData& data,
                                         Held& held) {
   DistillLoss loss = f.distill;
@@ -66,7 +60,7 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
   if (f.cache.empty()) {
     const HiddenLoss hidden = {f.hidden, hidden_kind_or_throw(f.hidden_kind),
                                layer_pairs(f.hidden_layers, student.config().layers, held.teacher->config().layers)};
-    return distill_objective(loss, student, *held.teacher, longest(data), kMostSequences, hidden);
+    return distill_objective(loss, student, *held.teacher, data.longest(), kMostSequences, hidden);
   }
   if (held.teacher && held.teacher->config().vocab != student.config().vocab)
     throw input_error("cache", "expected vocabularies of one size, got {} and {}", student.config().vocab,

@@ -45,12 +45,7 @@ void take_options(FitArguments& a) {
     o.measure.speed->generate = 48;
     o.measure.speed->runs = 3;
   }
-  if (a.out.empty()) {
-    std::string name = std::filesystem::path(a.model).lexically_normal().filename().string();
-    if (name.empty()) name = std::filesystem::path(a.model).lexically_normal().parent_path().filename().string();
-    if (name.ends_with(".gguf")) name.resize(name.size() - 5);
-    a.out = name + "-fit" + (o.container == Container::gguf ? ".gguf" : "");
-  }
+  if (a.out.empty()) a.out = model_stem(a.model) + "-fit" + (o.container == Container::gguf ? ".gguf" : "");
 }
 
 std::string megabytes(dim bytes) { return fmt::format("{:.1f} MB", double(bytes) / 1e6); }
@@ -119,8 +114,7 @@ void run_fit(FitArguments& a) {
   const FitResult result = fit(a.model, a.fit, a.out, seen, terminal_progress());
   const FitPoint& winner = result.points[result.winner];
   write_whole(beside(a.out, ".recipe.yaml"), recipe_yaml(winner.recipe));
-  const report::Study study = fit_study(a.model, a.fit, result);
-  write_whole(beside(a.out, ".report.html"), report::study_page(std::span(&study, 1), false));
+  write_whole(beside(a.out, ".report.html"), report::study_page(std::span(&result.study, 1), false));
   const std::string json = json_of(a, result);
   write_whole(beside(a.out, ".report.json"), json);
   terminal_progress().end();

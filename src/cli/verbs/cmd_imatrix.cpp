@@ -3,6 +3,7 @@
 #include "cli/calibration_options.h"
 #include "cli/command.h"
 #include "compress/calibrate/measure_importance.h"
+#include "io/files.h"
 #include "io/stage.h"
 #include "report/importance.h"
 
@@ -18,10 +19,7 @@ struct ImatrixOptions {
 
 std::filesystem::path target_of(const ImatrixOptions& o) {
   if (!o.out.empty()) return o.out;
-  const auto source = (std::filesystem::path(o.model).lexically_normal() / "").parent_path();
-  std::string name = source.filename().string();
-  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
-  return name + "-imatrix.gguf";
+  return model_stem(o.model) + "-imatrix.gguf";
 }
 
 void write(const std::filesystem::path& target, const std::string& bytes, bool overwrite) {

@@ -1,19 +1,11 @@
-#include <CLI/CLI.hpp>
-#include <memory>
-
-#include "cli/command.h"
+#include "cli/catalogue_verb.h"
 #include "report/catalogue.h"
 
 namespace pith::cli {
 
 static void set_up(CLI::App& app) {
-  auto json = std::make_shared<bool>(false);
-  auto markdown = std::make_shared<bool>(false);
-  auto* json_flag = app.add_flag("--json", *json, "machine-readable output");
-  app.add_flag("--markdown", *markdown, "as a chapter for documents")->excludes(json_flag);
-  app.callback([json, markdown] {
-    print(*json ? report::methods_json() : *markdown ? report::methods_markdown() : report::methods_text());
-  });
+  offer_catalogue(app,
+                  {report::methods_text, report::methods_json, report::methods_markdown, "as a chapter for documents"});
 }
 
 extern const Command methods_command;

@@ -1,19 +1,10 @@
-#include <CLI/CLI.hpp>
-#include <memory>
-
-#include "cli/command.h"
+#include "cli/catalogue_verb.h"
 #include "report/catalogue.h"
 
 namespace pith::cli {
 
 static void set_up(CLI::App& app) {
-  auto json = std::make_shared<bool>(false);
-  auto markdown = std::make_shared<bool>(false);
-  auto* json_flag = app.add_flag("--json", *json, "machine-readable output");
-  app.add_flag("--markdown", *markdown, "as a table for documents")->excludes(json_flag);
-  app.callback([json, markdown] {
-    print(*json ? report::tasks_json() : *markdown ? report::tasks_markdown() : report::tasks_text());
-  });
+  offer_catalogue(app, {report::tasks_text, report::tasks_json, report::tasks_markdown, "as a table for documents"});
 }
 
 extern const Command tasks_command;

@@ -41,6 +41,12 @@ std::vector<float> lost_mean(const float* w, const LowRank& f, dim begin, dim en
 
 }  // namespace
 
+const float* keep_values(Scratch& scratch, std::span<const float> values) {
+  Buffer bytes(dim(values.size_bytes()));
+  std::memcpy(bytes.data(), values.data(), values.size_bytes());
+  return reinterpret_cast<const float*>(scratch.keep(std::move(bytes)));
+}
+
 Encoded product_of(const LowRank& f, dim begin, dim end) {
   Encoded e;
   e.format = &f32_format();
@@ -120,12 +126,6 @@ LowRank Factorizer::factors_of(const Group& g, const std::vector<float>& w, cons
   return out;
 }
 
-const float* Factorizer::keep(std::span<const float> values) {
-  Buffer bytes(dim(values.size_bytes()));
-  std::memcpy(bytes.data(), values.data(), values.size_bytes());
-  return reinterpret_cast<const float*>(scratch_->keep(std::move(bytes)));
-}
-
 void Factorizer::factor(Group& g, const InputStats* stats, Calibrator* calibrator) {
   if (g.rank == 0) return;
   const std::vector<float> w = values_of(g);
@@ -142,8 +142,9 @@ void Factorizer::factor(Group& g, const InputStats* stats, Calibrator* calibrato
     std::optional<Encoded> product;  // so that later blocks see what the factors give
     if (calibrator) product = product_of(found, begin, end);
     const std::lock_guard lock(mutex_);
-    part.outer = keep(std::span(found.b).subspan(std::size_t(begin * g.rank), std::size_t((end - begin) * g.rank)));
-    if (g.tensors.size() == 1 || t.role == leader) part.inner = keep(found.a);
+    part.outer = keep_values(
+        *scratch_, std::span(found.b).subspan(std::size_t(begin * g.rank), std::size_t((end - begin) * g.rank)));
+    if (g.tensors.size() == 1 || t.role == leader) part.inner = keep_values(*scratch_, found.a);
     factors_.push_back(std::move(part));
     begin = end;
     if (!product) continue;

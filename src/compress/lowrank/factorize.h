@@ -1,9 +1,11 @@
 // What the methods of low-rank factorization share: the calibration text's way through the blocks, ranks, factors.
 #pragma once
 #include <functional>
+#include <span>
 
 #include "compress/lowrank/weighted_low_rank.h"
 #include "compress/method.h"
+#include "io/scratch.h"
 
 namespace pith {
 
@@ -18,6 +20,9 @@ struct FactorizeCall {
       factors = {};
   bool biases = false;  // what the factors lose of the outputs' mean (Weighing::mean) becomes a bias
 };
+
+// f32 values that `scratch` holds from now on.
+const float* keep_values(Scratch& scratch, std::span<const float> values);
 
 // Options `ratio`, `where`, `allocation`, `multiple`, `prefix`; with refits also `refit`.
 std::vector<OptionSpec> factorize_options(bool refits);

@@ -10,7 +10,6 @@
 #include "compress/lowrank/ranks.h"
 #include "core/parallel.h"
 #include "core/progress.h"
-#include "io/scratch.h"
 #include "model/factored.h"
 
 namespace pith {
@@ -38,7 +37,6 @@ class Factorizer {
   LowRank factors_of(const Group& g, const std::vector<float>& w, const Weighing& weighing,
                      const InputStats* stats) const;
   void factor(Group& g, const InputStats* stats, Calibrator* calibrator);
-  const float* keep(std::span<const float> values);
 
   // each(group, stats, calibrator) for all groups, those of a block at the same time; without a calibrator where
   // nothing is to be measured.

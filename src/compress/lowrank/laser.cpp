@@ -9,7 +9,6 @@
 #include "compress/recipe.h"
 #include "core/error.h"
 #include "formats/format.h"
-#include "io/scratch.h"
 #include "model/factored.h"
 
 namespace pith {
@@ -43,7 +42,8 @@ class Search {
                   "more tokens, a smaller margin, or other ranks");
     auto scratch = std::make_shared<Scratch>();
     std::vector<Factors> factors;
-    for (const auto& [i, cut] : cuts_) factors.push_back({i, cut.rank, kept(cut.b, *scratch), kept(cut.a, *scratch)});
+    for (const auto& [i, cut] : cuts_)
+      factors.push_back({i, cut.rank, keep_values(*scratch, cut.b), keep_values(*scratch, cut.a)});
     return factored_model(model_, std::move(factors), scratch);
   }
 
@@ -90,8 +90,7 @@ class Search {
   // The best rank of one matrix, if any lowers the loss by the margin; the loss that is left.
   double try_matrix(std::size_t i, double best) {
     const ModelTensor& t = model_.tensors()[i];
-    std::vector<float> w(std::size_t(t.weight.rows * t.weight.cols));
-    for (dim r = 0; r < t.weight.rows; ++r) decode_row(t, r, w.data() + r * t.weight.cols);
+    const std::vector<float> w = decoded(t);
     const WeightedSvd svd(w.data(), t.weight.rows, t.weight.cols, {});
     const Linear before = linear(i);
     std::optional<LowRank> chosen;
@@ -115,12 +114,6 @@ class Search {
     linear(i).weight = &views_.emplace_back(view(kept.b, t.weight.rows, kept.rank));
     linear(i).inner = &views_.emplace_back(view(kept.a, kept.rank, t.weight.cols));
     return best;
-  }
-
-  static const float* kept(const std::vector<float>& values, Scratch& scratch) {
-    Buffer bytes(dim(values.size() * sizeof(float)));
-    std::copy(values.begin(), values.end(), bytes.as<float>());
-    return reinterpret_cast<const float*>(scratch.keep(std::move(bytes)));
   }
 
   const ReshapeTask& task_;

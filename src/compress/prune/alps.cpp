@@ -174,12 +174,9 @@ class Search {
 
 std::unique_ptr<LayerState> prune(const ScaledMatrix& m, const Options& options) {
   const Pruning pruning = pruning_of(options);
-  if (!m.shared) {  // no input came by
-    const auto kept = select_values(m, pruning, [&](dim, const float* w, float* scores) {
-      for (dim c = 0; c < m.cols; ++c) scores[c] = std::fabs(w[c]);
-    });
-    return encode_pruned(m, kept, m.load);
-  }
+  if (!m.shared)  // no input came by
+    return encode_pruned(m, select_values(m, pruning, magnitude_scores(std::vector<float>(std::size_t(m.cols), 1.0f))),
+                         m.load);
   const auto& in = static_cast<const Inputs&>(*m.shared);
   Search search(m, in, pruning);
   const std::vector<std::uint8_t> kept = search.choose(int(options.number("rounds")));

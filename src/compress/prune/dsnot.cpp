@@ -1,5 +1,5 @@
 // DSnoT: another method's choice, then exchanges row by row that take back the shift of the outputs' mean.
-#include <cmath>
+#include <algorithm>
 
 #include "compress/prune/exchange_values.h"
 #include "compress/prune/pruned_matrix.h"
@@ -13,9 +13,8 @@ std::unique_ptr<LayerState> prune(const ScaledMatrix& m, const Options& options)
   const Pruning pruning = pruning_of(options);
   const std::vector<float> norms = input_norms(m);
   const bool by_inputs = options.text("start") == "wanda";
-  auto kept = select_values(m, pruning, [&](dim, const float* w, float* scores) {
-    for (dim c = 0; c < m.cols; ++c) scores[c] = std::fabs(w[c]) * (by_inputs ? norms[std::size_t(c)] : 1.0f);
-  });
+  auto kept =
+      select_values(m, pruning, magnitude_scores(by_inputs ? norms : std::vector<float>(std::size_t(m.cols), 1.0f)));
   if (m.stats && m.stats->tokens > 0) {
     const double tokens = double(m.stats->tokens);
     std::vector<double> mean, variance;

@@ -1,6 +1,4 @@
 // Magnitude: the smallest values go.
-#include <cmath>
-
 #include "compress/prune/pruned_matrix.h"
 
 namespace pith {
@@ -8,9 +6,8 @@ namespace pith {
 namespace {
 
 std::unique_ptr<LayerState> prune(const ScaledMatrix& m, const Options& options) {
-  const auto kept = select_values(m, pruning_of(options), [&](dim, const float* w, float* scores) {
-    for (dim c = 0; c < m.cols; ++c) scores[c] = std::fabs(w[c]);
-  });
+  const auto kept =
+      select_values(m, pruning_of(options), magnitude_scores(std::vector<float>(std::size_t(m.cols), 1.0f)));
   auto out = encode_pruned(m, kept, m.load);
   out->note.clear();  // it asks for no inputs
   return out;

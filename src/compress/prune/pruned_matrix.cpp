@@ -47,6 +47,12 @@ std::vector<std::uint8_t> select_values(const ScaledMatrix& m, const Pruning& p,
   return kept;
 }
 
+ScoreRow magnitude_scores(std::vector<float> norms) {
+  return [norms = std::move(norms)](dim, const float* w, float* scores) {
+    for (std::size_t c = 0; c < norms.size(); ++c) scores[c] = std::fabs(w[c]) * norms[c];
+  };
+}
+
 std::unique_ptr<PrunedMatrix> encode_pruned(const ScaledMatrix& m, const std::vector<std::uint8_t>& kept,
                                             const std::function<void(dim row, float* to)>& load) {
   auto out = std::make_unique<PrunedMatrix>();

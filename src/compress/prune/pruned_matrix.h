@@ -17,6 +17,9 @@ void write_pruned(const LayerTask& task, const Options& options);
 // scores (cols) of a row's values, at least 0.
 using ScoreRow = std::function<void(dim row, const float* values, float* scores)>;
 
+// Magnitudes, times those of their inputs: `norms`, (cols).
+ScoreRow magnitude_scores(std::vector<float> norms);
+
 // What stays of a matrix: (rows, cols), 1 or 0.
 std::vector<std::uint8_t> select_values(const ScaledMatrix& matrix, const Pruning& pruning, const ScoreRow& score);
 

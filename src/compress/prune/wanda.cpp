@@ -1,6 +1,4 @@
 // Wanda: a value is worth its magnitude times the size of the input that it meets.
-#include <cmath>
-
 #include "compress/prune/pruned_matrix.h"
 
 namespace pith {
@@ -8,10 +6,7 @@ namespace pith {
 namespace {
 
 std::unique_ptr<LayerState> prune(const ScaledMatrix& m, const Options& options) {
-  const std::vector<float> norms = input_norms(m);
-  const auto kept = select_values(m, pruning_of(options), [&](dim, const float* w, float* scores) {
-    for (dim c = 0; c < m.cols; ++c) scores[c] = std::fabs(w[c]) * norms[std::size_t(c)];
-  });
+  const auto kept = select_values(m, pruning_of(options), magnitude_scores(input_norms(m)));
   return encode_pruned(m, kept, m.load);
 }
 

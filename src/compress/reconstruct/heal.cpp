@@ -1,7 +1,5 @@
 // What steps before took away, learned again: the model as they left it is trained to give the distributions of the
 // original on the calibration text (shrink and heal: Minitron, arXiv:2407.14679; Shortened LLaMA, arXiv:2402.02834).
-#include <algorithm>
-
 #include "compress/method.h"
 #include "core/error.h"
 #include "io/sha256.h"
@@ -46,10 +44,8 @@ std::string fault_of_loss(std::string_view text) {
 
 Model heal_reshape(const ReshapeTask& task, const Options& options) {
   const TrainingData data = data_of(task.tokens());
-  std::size_t longest = 0;
-  for (const TrainingSequence& s : data.sequences) longest = std::max(longest, s.tokens.size());
   Trainable trainable(task.model, {});
-  const auto objective = distill_objective(loss_of(options), task.model, task.source, dim(longest), kMostSequences);
+  const auto objective = distill_objective(loss_of(options), task.model, task.source, data.longest(), kMostSequences);
   TrainOptions how;
   how.rate = options.number("rate");
   how.steps = dim(options.number("steps"));

@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "io/json.h"
-#include "report/study/record_json.h"
 
 namespace pith::report {
 namespace {

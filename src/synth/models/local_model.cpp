@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "eval/likelihood/continuations.h"
+#include "io/files.h"
 #include "io/sha256.h"
 #include "serve/chat_prompt.h"
 #include "synth/models/contrast.h"
@@ -66,8 +67,7 @@ ModelIdentity LocalModel::identity() const {
     hash_ = sha256_hex(fmt::format("{} {} {} {} {}", model_.source_hash(), choice_.exact, choice_.kv,
                                    choice_.activations, limit_))
                 .substr(0, 32);
-  const auto path = (model_.path().lexically_normal() / "").parent_path();
-  return {path.filename().string(), hash_};
+  return {last_name(model_.path()), hash_};
 }
 
 std::vector<Token> LocalModel::tokens_of(const Conversation& messages) const {
