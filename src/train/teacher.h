@@ -5,8 +5,6 @@
 
 #include "core/progress.h"
 #include "io/safetensors.h"
-#include "train/layer_map.h"
-#include "train/losses/distill_rows.h"
 #include "train/objective.h"
 
 namespace pith {
@@ -60,12 +58,5 @@ class TeacherCache {
   std::string fingerprint_;
   std::vector<dim> first_row_;
 };
-
-// Views the teacher, or the cache and the data it is of. hidden: states are compared as they are, so both models must
-// have them of one size.
-std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Model& student, const Model& teacher,
-                                             dim max_length, dim sequences, const HiddenLoss& hidden = {});
-std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Model& student, const TeacherCache& cache,
-                                             const TrainingData& data);
 
 }  // namespace pith

@@ -9,8 +9,8 @@
 #include "tests/model/reference_llama.h"
 #include "tests/model/written_model.h"
 #include "tests/shared_data.h"
+#include "train/distill.h"
 #include "train/layer_map.h"
-#include "train/teacher.h"
 #include "train/trainer.h"
 
 namespace pith {
@@ -83,7 +83,7 @@ class HiddenLossTest : public testing::Test {
   }
   std::unique_ptr<Objective> objective(HiddenKind kind, double weight, const Model& of) const {
     const HiddenLoss hidden = {weight, kind, layer_pairs("uniform", student.config().layers, of.config().layers)};
-    return distill_objective({.divergence = &divergence_or_throw("forward_kl")}, student, of, 8, 2, hidden);
+    return distill_objective({.divergence = &divergence_or_throw("forward_kl")}, student, of, 8, 2, {.hidden = hidden});
   }
   // The loss, with gradients in `trainable`.
   double loss(Trainable& trainable, Objective& objective, dim kept) const {

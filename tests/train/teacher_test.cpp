@@ -1,6 +1,4 @@
 // Learning from a teacher that runs beside, or whose likeliest tokens were kept.
-#include "train/teacher.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,6 +8,7 @@
 #include "tests/model/reference_llama.h"
 #include "tests/model/written_model.h"
 #include "tests/shared_data.h"
+#include "train/distill.h"
 #include "train/trainer.h"
 
 namespace pith {

@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/training_options.h"
 #include "core/error.h"
-#include "train/teacher.h"
+#include "train/distill.h"
 
 namespace pith::cli {
 
@@ -13,8 +13,9 @@ namespace {
 
 struct DistillFlags {
   TrainingFlags training;
-  std::string teacher, loss = "jsd", cache, gamma = "token", hidden_kind = "cosine", hidden_layers = "uniform";
-  double hidden = 0;
+  std::string teacher, loss = "jsd", cache, gamma = "token", hidden_kind = "cosine", hidden_layers = "uniform",
+                       vocabulary = "same";
+  double hidden = 0, cross_entropy = -1;
   DistillLoss distill;
   long long top_k = 64;
 };
@@ -40,28 +41,25 @@ double gamma_of(const std::string& text, const Model* teacher, const TrainingDat
   return value;
 }
 
-std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& student, const TrainingData& data,
-                                        Held& held) {
-  DistillLoss loss = f.distill;
-  loss.divergence = &divergence_or_throw(f.loss);
-  const std::string teacher = !f.teacher.empty()                ? f.teacher
-                              : f.training.student_from.empty() ? std::string()
-                                                                : f.training.model;  // of which the student was made
-  if (teacher.empty() && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
-  if (f.training.rollout.share > 0 && !f.cache.empty())
-    throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
-  if (f.training.rollout.share > 0 && loss.cross_entropy > 0)
-    throw input_error("on-policy", "expected no --cross-entropy: the student's own tokens are no answers to learn");
-  if (!teacher.empty()) held.teacher.emplace(Model::open(teacher));
-  if (held.teacher) check_same_vocabulary(student, *held.teacher);
-  if (f.loss == "cakld") loss.options.gamma = gamma_of(f.gamma, held.teacher ? &*held.teacher : nullptr, data);
-  if (f.hidden != 0 && !f.cache.empty())
-    throw input_error("hidden", "expected the teacher beside, not --cache, which keeps none of its states");
-  if (f.cache.empty()) {
-    const HiddenLoss hidden = {f.hidden, hidden_kind_or_throw(f.hidden_kind),
-                               layer_pairs(f.hidden_layers, student.config().layers, held.teacher->config().layers)};
-    return distill_objective(loss, student, *held.teacher, data.longest(), kMostSequences, hidden);
+void check_together(const DistillFlags& f, bool has_teacher) {
+  if (!has_teacher && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
+  const bool by_text = f.loss == "uld";
+  if (!f.cache.empty()) {
+    if (f.training.rollout.share > 0)
+      throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
+    if (f.hidden != 0)
+      throw input_error("hidden", "expected the teacher beside, not --cache, which keeps none of its states");
+    if (by_text || f.vocabulary != "same")
+      throw input_error("cache", "expected a teacher of the same vocabulary with --cache");
   }
+  if (f.training.rollout.share > 0 && (f.cross_entropy > 0 || by_text))
+    throw input_error("on-policy", "expected no cross-entropy: the student's own tokens are no answers to learn");
+  if (by_text && (f.hidden != 0 || f.vocabulary != "same"))
+    throw input_error("loss", "expected uld without --hidden and --vocabulary: each model reads by its own tokens");
+}
+
+std::unique_ptr<Objective> from_cache(const DistillFlags& f, const DistillLoss& loss, const Model& student,
+                                      const TrainingData& data, Held& held) {
   if (held.teacher && held.teacher->config().vocab != student.config().vocab)
     throw input_error("cache", "expected vocabularies of one size, got {} and {}", student.config().vocab,
                       held.teacher->config().vocab);
@@ -73,6 +71,33 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
   return distill_objective(loss, student, *held.cache, data);
 }
 
+std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& student, const TrainingData& data,
+                                        Held& held) {
+  const std::string teacher = !f.teacher.empty()                ? f.teacher
+                              : f.training.student_from.empty() ? std::string()
+                                                                : f.training.model;  // of which the student was made
+  check_together(f, !teacher.empty());
+  if (!teacher.empty()) held.teacher.emplace(Model::open(teacher));
+  if (f.loss == "uld") {
+    const SortedLoss by_rank = {f.distill.temperature, f.cross_entropy < 0 ? 0.5 : f.cross_entropy};
+    return distill_by_text_objective(by_rank, student, *held.teacher, data, kMostSequences);
+  }
+  DistillLoss loss = f.distill;
+  loss.divergence = &divergence_or_throw(f.loss);
+  loss.cross_entropy = std::max(0.0, f.cross_entropy);
+  const bool shared = f.vocabulary == "shared";
+  if (held.teacher && !shared) check_same_vocabulary(student, *held.teacher);
+  if (f.loss == "cakld") {
+    if (shared && f.gamma == "data") throw input_error("gamma", "expected the same vocabulary with --gamma data");
+    loss.options.gamma = gamma_of(f.gamma, held.teacher ? &*held.teacher : nullptr, data);
+  }
+  if (!f.cache.empty()) return from_cache(f, loss, student, data, held);
+  const HiddenLoss hidden = {f.hidden, hidden_kind_or_throw(f.hidden_kind),
+                             layer_pairs(f.hidden_layers, student.config().layers, held.teacher->config().layers)};
+  return distill_objective(loss, student, *held.teacher, data.longest(), kMostSequences,
+                           {.hidden = hidden, .shared_tokens = shared});
+}
+
 void set_up(CLI::App& app) {
   auto f = std::make_shared<DistillFlags>();
   add_training_options(app, f->training);
@@ -82,7 +107,13 @@ void set_up(CLI::App& app) {
   std::string losses;
   for (const Divergence* d : divergences())
     losses += fmt::format("{}{} ({})", losses.empty() ? "" : "; ", d->name, d->summary);
-  app.add_option("--teacher", f->teacher, "the model to learn from, of the same vocabulary, in any format");
+  losses += "; uld (probabilities compared by rank, for a teacher of any other vocabulary, with --cross-entropy)";
+  app.add_option("--teacher", f->teacher, "the model to learn from, in any format");
+  app.add_option("--vocabulary", f->vocabulary,
+                 "same: other vocabularies are refused; shared: where one is part of the other, the teacher reads the "
+                 "student's tokens and both are compared over those that both have")
+      ->check(CLI::IsMember({"same", "shared"}))
+      ->capture_default_str();
   app.add_option("--loss", f->loss, losses)->capture_default_str();
   app.add_option("--beta", f->distill.options.beta, "of jsd")->capture_default_str();
   app.add_option("--alpha-skew", f->distill.options.alpha, "of the skewed losses")->capture_default_str();
@@ -92,8 +123,9 @@ void set_up(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--temperature", f->distill.temperature, "divides both models' logits; the loss counts its square")
       ->capture_default_str();
-  app.add_option("--cross-entropy", f->distill.cross_entropy, "share of the loss on the text's own tokens")
-      ->capture_default_str();
+  app.add_option("--cross-entropy", f->cross_entropy,
+                 "share of the loss on the text's own tokens (default: 0; 0.5 with uld)")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option(
          "--hidden", f->hidden,
          "how much states between blocks count beside the loss, compared with the teacher's, which must be as wide")
@@ -129,12 +161,13 @@ void set_up(CLI::App& app) {
 
 extern const Command distill_command;
 const Command distill_command = {
-    "distill", "train a model to give the distributions of another of the same vocabulary",
+    "distill", "train a model to give the distributions of another",
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss jsd --steps 200 -o student/\n"
     "  pith distill model/ --student-from depth:layers=6 --data c4.txt --steps 200 -o smaller/\n"
     "  pith distill model-q3_k.gguf --teacher model/ --data c4.txt --lora 16 -o recovered-adapter.gguf\n"
     "  pith distill small/ --teacher large/ --data chats.jsonl --loss reverse_kl --on-policy 0.5\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3\n"
+    "  pith distill small/ --teacher other-family/ --data c4.txt --loss uld\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss cakld --gamma data --hidden 0.5",
     set_up};
 

@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "io/sha256.h"
 #include "train/result.h"
-#include "train/teacher.h"
+#include "train/distill.h"
 #include "train/trainer.h"
 
 namespace pith {

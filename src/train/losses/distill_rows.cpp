@@ -2,25 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <numeric>
 
 #include "core/error.h"
-#include "ops/logsumexp.h"
-#include "ops/parts.h"
+#include "train/losses/row_sums.h"
 
 namespace pith {
 
 namespace {
-
-// out = ln softmax(x / temperature); may be x.
-void log_softmax(const float* x, dim n, double temperature, float* out) {
-  const auto factor = float(1 / temperature);
-  for (dim i = 0; i < n; ++i) out[i] = x[i] * factor;
-  const float max = scan_row(out, n).max;
-  const auto rest = float(std::log(sum_exp(out, n, max)));
-  for (dim i = 0; i < n; ++i) out[i] = (out[i] - max) - rest;
-}
 
 double sum_of(const float* x, dim n) {
   double sum = 0;
@@ -31,35 +19,16 @@ double sum_of(const float* x, dim n) {
 // Memory of one thread.
 struct Scratch {
   std::vector<float> log_p, log_q, slope;
-  explicit Scratch(dim n) : log_p(std::size_t(n)), log_q(log_p), slope(log_p) {}
+  void hold(dim n) {
+    for (auto* v : {&log_p, &log_q, &slope}) v->resize(std::size_t(n));
+  }
 };
-
-// The weighted sum of of_row(row, scratch), added up in the rows' order.
-double over_rows(dim n, dim vocab, double weight, const std::function<double(dim, Scratch&)>& of_row) {
-  std::vector<double> values(static_cast<std::size_t>(n));
-  parallel_parts(n, grain_of(32 * vocab), [&](dim, dim begin, dim end) {
-    Scratch scratch(vocab + 1);
-    for (dim i = begin; i < end; ++i) values[std::size_t(i)] = of_row(i, scratch);
-  });
-  return weight * std::accumulate(values.begin(), values.end(), 0.0);
-}
-
-// z's cross-entropy with the target, in nats; gradient = share * (softmax - onehot) of all n.
-double cross_entropy_row(const float* z, dim n, dim target, double share, float* gradient) {
-  const float max = scan_row(z, n).max;
-  const double log_sum = double(max) + std::log(sum_exp(z, n, max));
-  const double value = log_sum - double(z[target]);
-  for (dim i = 0; i < n; ++i) gradient[i] = float(share * std::exp(double(z[i]) - log_sum));
-  gradient[target] -= float(share);
-  return value;
-}
 
 }  // namespace
 
 void check_distill_loss(const DistillLoss& loss) {
   check_divergence_options(loss.options);
-  if (!(loss.temperature > 0 && loss.temperature <= 1000))
-    throw input_error("temperature", "expected a number above 0 and up to 1000, got {}", loss.temperature);
+  check_temperature(loss.temperature);
   if (!(loss.cross_entropy >= 0 && loss.cross_entropy <= 1))
     throw input_error("cross-entropy", "expected a share from 0 to 1, got {}", loss.cross_entropy);
 }
@@ -79,7 +48,8 @@ std::string describe_loss(const DistillLoss& loss) {
 double distill_rows(const DistillLoss& loss, const DistillRows& rows, const TeacherLogits& teacher) {
   const dim vocab = rows.vocab, shared = std::min(vocab, teacher.vocab);
   const double share = 1 - loss.cross_entropy, t = loss.temperature;
-  return over_rows(rows.n, vocab, rows.weight, [&](dim i, Scratch& s) {
+  return over_rows<Scratch>(rows.n, vocab, rows.weight, [&](dim i, Scratch& s) {
+    s.hold(vocab + 1);
     float* z = rows.logits + i * vocab;
     log_softmax(teacher.logits + i * teacher.vocab, shared, t, s.log_p.data());
     log_softmax(z, shared, t, s.log_q.data());
@@ -101,7 +71,8 @@ double distill_rows(const DistillLoss& loss, const DistillRows& rows, const Teac
   PITH_CHECK(loss.temperature == 1 && teacher.k < rows.vocab);
   const dim vocab = rows.vocab, k = teacher.k;
   const double share = 1 - loss.cross_entropy;
-  return over_rows(rows.n, vocab, rows.weight, [&](dim i, Scratch& s) {
+  return over_rows<Scratch>(rows.n, vocab, rows.weight, [&](dim i, Scratch& s) {
+    s.hold(vocab + 1);
     float* z = rows.logits + i * vocab;
     const Token* tokens = teacher.tokens + i * k;
     const float* log_p = teacher.log_p + i * (k + 1);
