@@ -85,7 +85,7 @@ void note_codecs(EvalResult& result, const Model& model, const std::optional<KvS
   const Config& config = model.config();
   const KvSpec& kv = asked ? *asked : model.run_time().kv;
   result.kv = kv.text();
-  result.kv_bits_per_value = kv.plan(config.head_dim).bits_per_value();
+  result.kv_bits_per_value = KvCache::bits_per_value(config, kv);
   result.activations = (activations ? *activations : model.run_time().activations).text();
   result.kv_bytes = KvCache::bytes(config, 1, result.context, kv);
 }

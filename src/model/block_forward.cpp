@@ -12,6 +12,7 @@ namespace {
 Config of_one_layer(const Config& config) {
   Config one = config;
   one.layers = 1;
+  one.kv_latent.clear();
   return one;
 }
 

@@ -67,6 +67,8 @@ struct Config {
   dim shared_ffn = 0;                // width of the expert that all tokens see; 0: none
   bool norm_expert_weights = false;  // the weights of the experts used sum to 1
   bool tied_embeddings = false;
+  // Of each block the rank of the one inner factor that its keys and values share; empty: not in every block they do.
+  std::vector<dim> kv_latent;
   // The inputs of down-projections are turned first (hadamard_blocks of math/rotation.h), as their weights are.
   bool rotated_down = false;
 };

@@ -43,17 +43,27 @@ class KvCache {
   const KvLayout& value_layout() const { return value_layout_; }
   KvArea key_area(dim layer, dim sequence);
   KvArea value_area(dim layer, dim sequence);
+  // With a plan that stores what both are made from, in place of those.
+  const KvLayout& latent_layout(dim layer) const { return latent_layouts_[std::size_t(layer)]; }
+  KvArea latent_area(dim layer, dim sequence) { return {part(layer, sequence)}; }
 
   dim size_bytes() const { return data_.size_bytes(); }
   static dim bytes(const Config& config, dim sequences, dim capacity, const KvSpec& spec = {});
+  // Of a key or a value, what is kept exactly of long sequences left out.
+  static double bits_per_value(const Config& config, const KvSpec& spec);
 
  private:
   friend class Forward;
   std::byte* part(dim layer, dim sequence);  // of one layer and sequence: keys, then values
+  dim part_bytes(dim layer) const {
+    return (layer_at_[std::size_t(layer) + 1] - layer_at_[std::size_t(layer)]) / sequences();
+  }
   dim layers_, kv_heads_, head_dim_, capacity_;
   KvPlan plan_;
   KvLayout key_layout_, value_layout_;
+  std::vector<KvLayout> latent_layouts_;
   std::vector<dim> length_;
+  std::vector<dim> layer_at_;  // (layers + 1) where each layer's parts begin
   Buffer data_;
 };
 

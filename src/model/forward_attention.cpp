@@ -30,6 +30,13 @@ const float* Layers::attention_inputs(Pass& pass, dim l, const float* normed) {
     if (config_.qkv_order == QkvOrder::by_head)
       stack_qkv({q, n, config_.kv_heads, config_.heads / config_.kv_heads, config_.head_dim}, heads_);
     store_heads(pass, l, q + q_width_, q + q_width_ + kv_width_, fused_width);
+  } else if (pass.cache.plan().latent) {
+    const float* latent = store_latent(pass, l, normed);
+    const Product product = {&b.q, Role::attn_q, normed, n, q};
+    if (!drops && b.q.inner == b.v.inner && !pass.observer)
+      multiply_outer(product, latent);
+    else if (!drops)
+      multiply(product, l, pass.observer);
   } else {
     float* k = reserve(k_, n * kv_width_);
     float* v = reserve(v_, n * kv_width_);
@@ -104,6 +111,7 @@ AttentionShape Layers::attention_shape(const Pass& pass, dim l) const {
 }
 
 void Layers::attend(Pass& pass, dim l, const float* q) {
+  if (pass.cache.plan().latent) return attend_latent(pass, l, q);
   if (pass.cache.encoded()) return attend_encoded(pass, l, q);
   queries_.clear();
   dim row = 0;

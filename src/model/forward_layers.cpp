@@ -45,7 +45,7 @@ dim Layers::workspace_bytes() const {
             rope_.size_bytes() + sliding_rope_.size_bytes() + every_rope_.size_bytes() +
             every_sliding_rope_.size_bytes();
   for (const Buffer* b : {&x_, &normed_, &normed_ffn_, &q_, &k_, &v_, &attended_, &branch_, &gate_, &up_, &active_,
-                          &heads_, &routed_, &picked_, &expert_out_, &kv_block_, &inner_})
+                          &heads_, &routed_, &picked_, &expert_out_, &kv_block_, &latent_, &expanded_, &inner_})
     sum += b->size_bytes();
   return sum;
 }
@@ -109,13 +109,17 @@ void Layers::multiply_outer(const Product& p, const float* x) {
   if (p.linear->low_rank) add_low_rank(*p.linear->low_rank, p.x, p.n, p.y, stride, linear_.low_rank);
 }
 
+void Layers::show_inputs(std::span<const Product> products, dim layer, LinearObserver* observer) {
+  if (!observer) return;
+  for (const Product& p : products) {
+    const dim cols = cols_of(*p.linear);
+    if (p.expert < 0) observer->linear_input(p.role, layer, p.x, p.n, cols);
+    if (p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, cols);
+  }
+}
+
 void Layers::multiply(std::span<const Product> products, dim layer, LinearObserver* observer) {
-  if (observer)
-    for (const Product& p : products) {
-      const dim cols = cols_of(*p.linear);
-      if (p.expert < 0) observer->linear_input(p.role, layer, p.x, p.n, cols);
-      if (p.expert >= 0) observer->expert_input(p.role, layer, p.expert, p.x, p.n, cols);
-    }
+  show_inputs(products, layer, observer);
   multiply_inner(products, layer, observer);
   panel_products_.clear();
   for (std::size_t i = 0; i < products.size(); ++i) {

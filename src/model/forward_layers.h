@@ -43,6 +43,7 @@ class Layers {
   // Several of the same x.
   void multiply(std::span<const Product> products, dim layer, LinearObserver* observer);
   const ActPlan* act_of(const Product& product) const;
+  void show_inputs(std::span<const Product> products, dim layer, LinearObserver* observer);
   void multiply_inner(std::span<const Product> products, dim layer, LinearObserver* observer);
   void multiply_outer(const Product& product, const float* inner);
   // Where the norm is absent the input is copied. `where` names the place in the Error for values not finite.
@@ -72,6 +73,10 @@ class Layers {
   void store_encoded(Pass& pass, dim l, const float* k, const float* v, dim stride);
   void attend_encoded(Pass& pass, dim l, const float* q);
   void keep_newest(Pass& pass, dim l);
+  // With a cache of what keys and values are made from (kv/forward_latent.cpp).
+  const float* store_latent(Pass& pass, dim l, const float* normed);  // returns them, (rows, width)
+  void attend_latent(Pass& pass, dim l, const float* q);
+  void expand_latent(Pass& pass, dim l, dim sequence, dim from, dim to, dim capacity);
   void turn_heads(const Pass& pass, float* x, dim rows, dim stride, dim heads, bool back) const;
   const RopeTable* rope_by_position(const KvCache& cache, dim l);
   AttentionShape attention_shape(const Pass& pass, dim l) const;
@@ -113,7 +118,9 @@ class Layers {
   KvAttention kv_attention_;
   std::vector<KvQueryRun> kv_queries_;
   Buffer kv_block_;
-  Buffer inner_;                               // what inner factors give
+  Buffer latent_,
+      expanded_;  // some positions' latents; one layer's keys and values, (2, kv_heads, positions, head_dim)
+  Buffer inner_;  // what inner factors give
   std::vector<dim> inner_at_;                  // where in it each product's begins
   RopeTable every_rope_, every_sliding_rope_;  // all positions up to rope_capacity_
   dim rope_capacity_ = 0;

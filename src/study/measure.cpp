@@ -63,7 +63,7 @@ void add_sizes(const Model& model, const MeasureOptions& options, ModelRecord& r
   const KvSpec& kv = options.eval.kv ? *options.eval.kv : model.run_time().kv;
   const ActSpec& act = options.eval.activations ? *options.eval.activations : model.run_time().activations;
   record.kv = kv.text();
-  record.kv_bits = kv.plan(model.config().head_dim).bits_per_value();
+  record.kv_bits = KvCache::bits_per_value(model.config(), kv);
   record.activations = act.text();
   record.activation_bits = activation_bits(act);
   record.notes = summary.notes;

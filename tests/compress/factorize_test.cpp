@@ -349,6 +349,29 @@ TEST(Factorize, JointFactorsOfOneRowSpaceLoseNothing) {
   EXPECT_LT(distance(before, logits_of(out)), 2e-3 * length(before));
 }
 
+TEST(Factorize, KeysAndValuesOfOneFactorAreCachedAsWhatItGives) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {});
+  run_as(Container::pith, source, factored("svd", {"ratio=0.4", "joint=true", "where=attn_k|attn_v"}),
+         temp.path / "kv");
+  const Model out = Model::open(temp.path / "kv");
+  const dim rank = out.find(Role::attn_v, 0)->shape[1];
+  ASSERT_EQ(out.config().kv_latent, std::vector<dim>(std::size_t(out.config().layers), rank));
+  const std::vector<float> said = logits_of(out);
+  Forward forward(out);
+  KvCache cache(out.config(), 1, 16, KvSpec("latent"));
+  const std::vector<Token> tokens = {5, 17, 3, 80, 41, 9, 22, 60, 11};
+  const std::span<const float> now = forward.next(cache, tokens);
+  const std::vector<float> tail(said.end() - dim(now.size()), said.end());
+  EXPECT_LT(distance({now.begin(), now.end()}, tail), 5e-3 * length(tail));
+  // One block that is not so, and there is nothing of which all could be made.
+  run_as(Container::pith, source, factored("svd", {"ratio=0.4", "joint=true", "where=attn_k|attn_v@1"}),
+         temp.path / "one");
+  EXPECT_TRUE(Model::open(temp.path / "one").config().kv_latent.empty());
+  run_as(Container::pith, source, factored("svd", {"ratio=0.4", "where=attn_k|attn_v"}), temp.path / "two");
+  EXPECT_TRUE(Model::open(temp.path / "two").config().kv_latent.empty());
+}
+
 TEST(Factorize, JointFactorsAreRoundedAndRunFast) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {});

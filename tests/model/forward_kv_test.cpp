@@ -1,21 +1,21 @@
 // The forward pass over encoded caches.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "tests/model/kv_runs.h"
 #include "tests/model/tiny_network.h"
 
 namespace pith {
 namespace {
 
-constexpr dim kVocab = 96;
+using namespace test;
 
 Config config_of(dim head_dim = 16) {
   Config c;
-  c.vocab = kVocab;
+  c.vocab = kTinyVocab;
   c.hidden = 64;
   c.layers = 2;
   c.heads = 4;
@@ -25,68 +25,6 @@ Config config_of(dim head_dim = 16) {
   c.context = 4096;
   c.rope.dims = head_dim;
   return c;
-}
-
-std::vector<Token> some_tokens(dim n, std::uint64_t seed = 1) {
-  Rng rng(seed);
-  std::vector<Token> tokens;
-  for (dim i = 0; i < n; ++i) tokens.push_back(Token(rng.below(kVocab)));
-  return tokens;
-}
-
-// Appends `tokens` to a sequence in runs of the given lengths, over and over; all logits.
-std::vector<float> run(Forward& forward, KvCache& cache, std::span<const Token> tokens, std::vector<dim> lengths,
-                       dim sequence = 0) {
-  std::vector<float> out;
-  for (std::size_t i = 0; !tokens.empty(); ++i) {
-    const auto n = std::min(tokens.size(), std::size_t(lengths[i % lengths.size()]));
-    const Chunk chunk = {sequence, tokens.first(n), 0};
-    forward.run(cache, {&chunk, 1},
-                [&](dim, const float* logits, dim rows) { out.insert(out.end(), logits, logits + rows * kVocab); });
-    tokens = tokens.subspan(n);
-  }
-  return out;
-}
-
-double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double most = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) return INFINITY;
-    most = std::max(most, std::abs(double(a[i]) - double(b[i])));
-  }
-  return most;
-}
-
-double root_mean_square(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double sum = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) sum += std::pow(double(a[i]) - double(b[i]), 2);
-  return std::sqrt(sum / double(a.size()));
-}
-
-// The last bits of a product depend on how many rows it has, and a value between two codes may fall to either side:
-// what should be equal differs by little against `loss`, what the codec costs. (One value that falls to the other
-// side was seen to cost 0.031 of the loss; runs cut at the wrong place cost about all of it.)
-void expect_same(const std::vector<float>& a, const std::vector<float>& b, double loss, const std::string& what) {
-  EXPECT_LT(root_mean_square(a, b), 1e-4 + 0.15 * loss) << what;
-}
-
-// A codec that loses nothing.
-KvPlan lossless(dim head_dim) {
-  KvSide side;
-  side.head_dim = head_dim;
-  side.block_bytes = 4 * head_dim;
-  side.encode = [](const KvSide& s, const float* x, std::byte* out) {
-    std::memcpy(out, x, std::size_t(4 * s.head_dim));
-  };
-  side.decode = [](const KvSide& s, const std::byte* in, float* out, float*) {
-    std::memcpy(out, in, std::size_t(4 * s.head_dim));
-  };
-  KvPlan plan;
-  plan.encoded = true;
-  plan.keys = plan.values = side;
-  return plan;
 }
 
 std::vector<std::string> specs() {
@@ -205,12 +143,13 @@ TEST(ForwardKvRun, SequencesDoNotMix) {
     std::vector<float> both;
     // A sequence twice in one call, with the other between.
     const std::vector<Chunk> chunks = {{1, std::span(b).first(40), 0}, {0, a, 0}, {1, std::span(b).subspan(40), 0}};
-    forward.run(together, chunks,
-                [&](dim, const float* logits, dim rows) { both.insert(both.end(), logits, logits + rows * kVocab); });
+    forward.run(together, chunks, [&](dim, const float* logits, dim rows) {
+      both.insert(both.end(), logits, logits + rows * kTinyVocab);
+    });
     const auto from_b = run(forward, alone, b, {75}, 1), from_a = run(forward, alone, a, {90}, 0);
-    std::vector<float> expected(from_b.begin(), from_b.begin() + 40 * kVocab);
+    std::vector<float> expected(from_b.begin(), from_b.begin() + 40 * kTinyVocab);
     expected.insert(expected.end(), from_a.begin(), from_a.end());
-    expected.insert(expected.end(), from_b.begin() + 40 * kVocab, from_b.end());
+    expected.insert(expected.end(), from_b.begin() + 40 * kTinyVocab, from_b.end());
     EXPECT_LT(root_mean_square(both, expected), 0.02) << spec;  // other sequences' logits differ by whole units
   }
 }
@@ -228,7 +167,7 @@ TEST(ForwardKvRun, OnlyWantedLogitsOfFusedAndPlainProjections) {
       forward.run(last, std::vector<Chunk>{{0, std::span(tokens).first(60), 60}},
                   [](dim, const float*, dim) { FAIL(); });
       const auto next = forward.next(last, std::span(tokens).subspan(60));
-      EXPECT_LT(largest_difference({next.begin(), next.end()}, {expected.end() - kVocab, expected.end()}), 1e-4)
+      EXPECT_LT(largest_difference({next.begin(), next.end()}, {expected.end() - kTinyVocab, expected.end()}), 1e-4)
           << spec;
     }
   }

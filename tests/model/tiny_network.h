@@ -14,7 +14,8 @@ namespace pith::test {
 struct TinyChoices {  // what a tensor's presence decides
   bool biases = false, norm_biases = false, qk_norm = false, post_norms = false, pre_norms = true;
   bool fused_qkv = false, fused_gate_up = false, shared_norm = false, tied = true;
-  dim positions = 0;  // rows of a position embedding
+  dim positions = 0;      // rows of a position embedding
+  bool q_latent = false;  // with Config::kv_latent: queries are made from the same inner factor as keys and values
 };
 
 class TinyNetwork {
@@ -49,6 +50,7 @@ class TinyNetwork {
         b.q = linear(p + "q", q, c.hidden, choices.biases);
         b.k = linear(p + "k", kv, c.hidden, choices.biases);
         b.v = linear(p + "v", kv, c.hidden, choices.biases);
+        if (!c.kv_latent.empty()) share_inner(b, c.kv_latent[std::size_t(l)], choices);
       }
       b.o = linear(p + "o", c.hidden, q, choices.biases);
       if (choices.fused_gate_up) {
@@ -90,6 +92,14 @@ class TinyNetwork {
     e.data = e.owned.data();
     weights_.push_back(std::move(e));
     return {&weights_.back(), bias ? vector(rows, 0, 0.3) : nullptr};
+  }
+  void share_inner(Block& b, dim rank, const TinyChoices& choices) {
+    const Linear inner = linear("inner", rank, config_.hidden, false);
+    for (Linear* outer : {&b.k, &b.v, choices.q_latent ? &b.q : nullptr}) {
+      if (!outer) continue;
+      *outer = linear("outer", rows_of(*outer), rank, choices.biases);
+      outer->inner = inner.weight;
+    }
   }
   Norm norm(const std::string&, dim n, bool bias) {
     return {vector(n, config_.norm_plus_one ? 0 : 1, 0.2), bias ? vector(n, 0, 0.2) : nullptr};

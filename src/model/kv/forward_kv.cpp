@@ -59,7 +59,7 @@ void Layers::store_encoded(Pass& pass, dim l, const float* k, const float* v, di
 }
 
 void Layers::keep_newest(Pass& pass, dim l) {
-  if (!pass.cache.encoded()) return;
+  if (!pass.cache.encoded() || pass.cache.plan().latent) return;
   const float *keys = k_.as<float>(), *values = v_.as<float>();
   for (const PieceRun& run : pass.piece.runs) {
     pass.cache.key_layout().keep_newest(pass.cache.key_area(pass.cache_layer(l), run.sequence),

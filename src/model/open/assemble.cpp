@@ -222,6 +222,7 @@ class Wiring {
       block.ffn_norm = block.attn_norm;
       block.attn_norm = norm(Role::attn_norm_2, layer);
     }
+    find_latents();
   }
 
  private:
@@ -236,6 +237,13 @@ class Wiring {
     return values.data();
   }
   Norm norm(Role role, dim layer) { return {vector(role, layer, Part::weight), vector(role, layer, Part::bias)}; }
+  void find_latents() {
+    std::vector<dim>& latents = m_.config.kv_latent;
+    latents.clear();
+    for (const Block& b : m_.blocks)
+      if (b.k.inner && b.k.inner == b.v.inner) latents.push_back(weight_rows(*b.v.inner));
+    if (latents.size() < m_.blocks.size()) latents.clear();
+  }
   void add_experts(Block& block, dim layer) {
     block.experts.resize(std::size_t(m_.config.experts));
     for (const ExpertPlace& place : kExpertLinears) {

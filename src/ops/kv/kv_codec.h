@@ -48,6 +48,9 @@ struct KvPlan {
   bool keys_before_rope = false;  // stored as they are before the rotary embedding, which is applied when read
   bool rotated = false;           // heads of queries, keys and values are turned by the same orthogonal matrix
   std::uint64_t rotation_seed = 0;
+  // How a position of so many numbers is stored that its keys and values are both made from, whenever they are read;
+  // null: keys and values themselves are stored.
+  KvSide (*latent)(dim width) = nullptr;
   double bits_per_value() const { return encoded ? (keys.bits_per_value() + values.bits_per_value()) / 2 : 32; }
 };
 
