@@ -15,13 +15,15 @@ TokenScore score_token(std::span<const float> logits, Token token, int count) {
   const auto logprob = [&](Token t) { return float(double(logits[std::size_t(t)]) - log_sum); };
   TokenScore score = {token, logprob(token), {}};
   if (count == 0) return score;
-  std::vector<Token> best(std::min(std::size_t(count), logits.size()));
-  std::vector<Token> ids(logits.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = Token(i);
-  std::partial_sort_copy(ids.begin(), ids.end(), best.begin(), best.end(), [&](Token a, Token b) {
-    const float x = logits[std::size_t(a)], y = logits[std::size_t(b)];
-    return x != y ? x > y : a < b;
-  });
+  const auto likelier = [&](Token a, Token b) { return logits[std::size_t(a)] > logits[std::size_t(b)]; };
+  std::vector<Token>
+      best;  // likeliest first, the lower id among equals; few, so that most tokens are passed by at once
+  for (Token t = 0; std::size_t(t) < logits.size(); ++t) {
+    const bool full = best.size() == std::size_t(count);
+    if (full && !likelier(t, best.back())) continue;
+    if (full) best.pop_back();
+    best.insert(std::upper_bound(best.begin(), best.end(), t, likelier), t);
+  }
   for (const Token t : best) score.likeliest.push_back({t, logprob(t)});
   return score;
 }

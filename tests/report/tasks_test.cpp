@@ -32,7 +32,7 @@ TaskReport example() {
   context.choices = {" z"};
   context.scores = {{-1, 1, false}, {-2, 1, false}};
   context.values = {0, 0.5};
-  TaskReport report{"m.gguf", "", {}, {r}, {}, {}};
+  TaskReport report{"m.gguf", "", {}, {r}, {}, {}, {}, {}};
   return report;
 }
 
@@ -70,6 +70,21 @@ TEST(TaskReport, SaysWhatChangedAgainstTheBase) {
   const std::string text = tasks_text(report);
   EXPECT_NE(text.find("50.00 ± 49.00 %"), std::string::npos);  // 1.96 * 25 %
   EXPECT_NE(text.find("lost"), std::string::npos);
+  EXPECT_FALSE(out.contains("verdicts"));
+}
+
+TEST(TaskReport, SaysWhatAJudgeFound) {
+  TaskReport report = example();
+  report.judge = "judge.gguf";
+  report.verdicts = {{"vicuna", 8, 3, 1, 4, 2, 0.625, 0.125, 0.625, {1.5, -0.25}}};
+  const json out = json::parse(tasks_json(report));
+  EXPECT_EQ(out["judge"], "judge.gguf");
+  EXPECT_EQ(out["verdicts"]["vicuna"]["won"], 3);
+  EXPECT_EQ(out["verdicts"]["vicuna"]["share"], 0.625);
+  EXPECT_EQ(out["verdicts"]["vicuna"]["preferences"], json({1.5, -0.25}));
+  EXPECT_NE(tasks_text(report).find("vicuna, judged by judge.gguf: 3 won, 1 lost, 4 tied (2 of them the same answers); "
+                                    "62.5 ± 24.5 % of 8 items"),
+            std::string::npos);
 }
 
 TEST(TaskReport, SamplesAreALineEach) {

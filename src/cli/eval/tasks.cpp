@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/output_files.h"
 #include "core/error.h"
+#include "eval/tasks/judge.h"
 #include "eval/tasks/task.h"
 #include "report/eval/tasks.h"
 
@@ -48,7 +49,8 @@ void write_samples(const std::filesystem::path& target, const report::TaskReport
 void add_task_options(CLI::App& app, TaskArguments& a) {
   std::string names;
   for (const Task* task : all_tasks()) names += (names.empty() ? "" : ", ") + task->name;
-  app.add_option("--tasks", a.tasks, "tasks and .jsonl files, separated by commas: " + names)->group("Tasks");
+  app.add_option("--tasks", a.tasks, "tasks and files (.jsonl, BIG-bench's .json), separated by commas: " + names)
+      ->group("Tasks");
   app.add_option("--task-data", a.options.data, "the folder with the tasks' files (else $PITH_DATA/tasks)")
       ->check(CLI::ExistingDirectory)
       ->group("Tasks");
@@ -66,27 +68,50 @@ void add_task_options(CLI::App& app, TaskArguments& a) {
          "write every item with prompt, log-likelihoods and answer: a .jsonl file, or a folder with results.json and "
          "samples_TASK.jsonl as lm-evaluation-harness makes it")
       ->group("Tasks");
+  app.add_option("--judge", a.judge,
+                 "a model that says, of each generated answer, whether it is better than that of --against")
+      ->group("Tasks");
 }
+
+namespace {
+
+std::vector<TaskVerdicts> judge_all(const std::string& path, std::span<const TaskResult> results,
+                                    std::span<const TaskResult> base, const TaskOptions& options) {
+  const Model model = Model::open(path);
+  Likelihoods judge(model, {.batch_tokens = options.batch_tokens});
+  std::vector<TaskVerdicts> out;
+  for (std::size_t t = 0; t < results.size(); ++t)
+    if (results[t].output_type == output_type_name(OutputType::generation))
+      out.push_back(judge_answers(judge, results[t], base[t], terminal_progress()));
+  if (out.empty())
+    throw input_error("--judge", "expected tasks that generate answers, none of {} does", results.size());
+  return out;
+}
+
+}  // namespace
 
 void run_and_print_tasks(const std::vector<std::string>& models, const std::string& against, TaskArguments a,
                          bool json) {
   const std::vector<std::string> names = split(a.tasks);
-  a.options.keep_text = !a.log_samples.empty();
-  if (models.size() > 1 && a.options.keep_text)
+  a.options.keep_text = !a.log_samples.empty() || !a.judge.empty();
+  if (!a.judge.empty() && against.empty())
+    throw input_error("--judge", "expected --against, whose answers are the other ones");
+  if (models.size() > 1 && !a.log_samples.empty())
     throw input_error("--log-samples", "expected one model, got {}", models.size());
   std::vector<TaskResult> base;
   if (!against.empty()) {
     TaskOptions plain = a.options;  // a base runs as it is
     plain.kv = KvSpec();
     plain.activations.reset();
-    plain.fast = plain.keep_text = false;
+    plain.fast = false;
     base = run_tasks(Model::open(against), names, plain, terminal_progress());
   }
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : models) {
-    report::TaskReport r{path, against, a.options, {}, base, {}};
+    report::TaskReport r{path, against, a.options, {}, base, {}, {}, a.judge};
     r.results = run_tasks(Model::open(path), names, a.options, terminal_progress());
     for (std::size_t t = 0; t < base.size(); ++t) r.flips.push_back(compare_answers(r.results[t], base[t]));
+    if (!a.judge.empty()) r.verdicts = judge_all(a.judge, r.results, base, a.options);
     terminal_progress().end();
     if (!a.log_samples.empty()) write_samples(a.log_samples, r);
     if (json)

@@ -14,6 +14,7 @@ namespace pith::cli {
 struct TaskArguments {
   std::string tasks;  // names and files, separated by commas; empty: no tasks
   std::string log_samples;
+  std::string judge;  // a model that compares generated answers with the base's; empty: none
   TaskOptions options;
 };
 void add_task_options(CLI::App& app, TaskArguments& arguments);

@@ -184,6 +184,7 @@ const Command eval_command = {"eval", "measure perplexity, tasks, and the diverg
                               "  pith eval original/ --against original/ --text text.txt --kv kivi:bits=2\n"
                               "  pith eval w8/ --against original/ --text text.txt --activations int8\n"
                               "  pith eval small.gguf --tasks piqa,arc_easy,my.jsonl --limit 200 --against original/\n"
+                              "  pith eval small.gguf --tasks instructions --against original/ --judge large.gguf\n"
                               "  pith eval q4.gguf q5.gguf q8.gguf --against original/ --text text.txt --json",
                               set_up};
 

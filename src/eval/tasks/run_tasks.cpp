@@ -26,10 +26,12 @@ Prepared prepare(const Model& model, const std::string& name, const TaskOptions&
     p.task = *task;
   else if (name.ends_with(".jsonl"))
     p.task = own_task(name);
+  else if (name.ends_with(".json"))
+    p.task = big_bench_task(name);
   else {
     std::string names;
     for (const Task* t : all_tasks()) names += (names.empty() ? "" : ", ") + t->name;
-    throw input_error("tasks", "expected a .jsonl file or one of {}, got '{}'", names, name);
+    throw input_error("tasks", "expected a .jsonl or .json file or one of {}, got '{}'", names, name);
   }
   TaskFiles files(options.data);
   TaskSource source{files, model.tokenizer(), model.config().context, options.seed};

@@ -26,9 +26,9 @@ struct TaskOptions {
   bool fast = false;  // products as FastNetwork makes them
 };
 
-// `names`: of tasks (all_tasks() in tasks/task.h), or paths of .jsonl files in the schema of own_task.h. All are looked
-// up and read before any is run. Error(input) for names that do not exist, files that are absent or damaged.
-// Same numbers for any number of threads.
+// `names`: of tasks (all_tasks() in tasks/task.h), or paths of .jsonl files (own_task) or .json files (big_bench_task).
+// All are looked up and read before any is run. Error(input) for names that do not exist, files that are absent or
+// damaged. Same numbers for any number of threads.
 std::vector<TaskResult> run_tasks(const Model& model, std::span<const std::string> names, const TaskOptions& options,
                                   Progress& progress = no_progress());
 

@@ -51,5 +51,7 @@ const Task* find_task(std::string_view name);  // null: no such task
 
 // A user's own file; see sets/own_task.cpp for the schema. Named by the file's name.
 Task own_task(const std::string& path);
+// A BIG-bench task.json, or a BIG-bench Hard file; named by its file, or by its folder where it is a task.json.
+Task big_bench_task(const std::string& path);
 
 }  // namespace pith

@@ -93,6 +93,25 @@ void add_groups(ordered_json& out, const TaskResult& r) {
   }
 }
 
+std::string verdict_text(const TaskVerdicts& v, const std::string& judge) {
+  return fmt::format(
+      "\n{}, judged by {}: {} won, {} lost, {} tied ({} of them the same answers); {:.1f} ± {:.1f} % of {} items, ties "
+      "as halves; p {:.3g} by the sign test",
+      v.task, judge, v.won, v.lost, v.tied, v.same, 100 * v.share, 196 * v.standard_error, v.items, v.p_value);
+}
+
+ordered_json json_of(const TaskVerdicts& v) {
+  return {{"items", v.items},
+          {"won", v.won},
+          {"lost", v.lost},
+          {"tied", v.tied},
+          {"same", v.same},
+          {"share", v.share},
+          {"share_stderr", v.standard_error},
+          {"sign_test_p", v.p_value},
+          {"preferences", v.preferences}};
+}
+
 }  // namespace
 
 std::string tasks_text(const TaskReport& report) {
@@ -125,6 +144,7 @@ std::string tasks_text(const TaskReport& report) {
   std::string out = text_table(table);
   out += "\n± half a 95 % interval over items";
   if (paired) out += "; lost, gained: right before, or now; p: McNemar's exact test";
+  for (const TaskVerdicts& v : report.verdicts) out += verdict_text(v, report.judge);
   for (const TaskResult& r : report.results) {
     out += fmt::format("\n{}: prompts of {}; {:.1f} s, {:.2f} items/s", r.name, r.form, r.seconds,
                        r.seconds > 0 ? double(r.items.size()) / r.seconds : 0);
@@ -160,6 +180,8 @@ std::string tasks_json(const TaskReport& report) {
       out["flips"][f.task] = {
           {"items", f.items}, {"changed", f.changed}, {"lost", f.lost}, {"gained", f.gained}, {"mcnemar_p", f.p_value}};
   }
+  if (!report.judge.empty()) out["judge"] = report.judge;
+  for (const TaskVerdicts& v : report.verdicts) out["verdicts"][v.task] = json_of(v);
   return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -83,7 +83,7 @@ bool any_layers(const Study& study) {
   return std::any_of(study.models.begin(), study.models.end(), [](const auto& m) { return m.layers.has_value(); });
 }
 
-void add_study(Page& page, const Study& study, const std::string& prefix, const std::string& of) {
+void add_results(Page& page, const Study& study, const std::string& prefix, const std::string& of) {
   page.section(prefix + "overview", "At a glance" + of);
   page.cards(cards_of(study));
   add_size_chart(page, study, prefix);
@@ -113,6 +113,17 @@ void add_study(Page& page, const Study& study, const std::string& prefix, const 
     page.section(prefix + "samples", "What they say" + of, "The likeliest token each time, from the same prompt.");
     add_samples(page, study);
   }
+}
+
+void add_survey(Page& page, std::span<const Study> studies) {
+  page.section("survey", "As the survey tabulates it",
+               "The columns of the tables of Zhu et al., A Survey on Model Compression for Large Language Models, with "
+               "this machine's numbers.");
+  if (const Table t = quantization_table(studies); !t.rows.empty()) page.table(t, "Quantization");
+  if (const Table t = pruning_table(studies); !t.rows.empty()) page.table(t, "Pruning");
+}
+
+void add_origin(Page& page, const Study& study, const std::string& prefix, const std::string& of) {
   if (!study.missing.empty()) {
     page.section(prefix + "missing", "What is missing" + of, "It was to be measured and is not.");
     page.table(missing_table(study), "What is missing");
@@ -132,19 +143,15 @@ std::string lead_of(const Study& study) {
 
 std::string study_page(std::span<const Study> studies, bool survey) {
   Page page(studies[0].title, lead_of(studies[0]));
-  for (std::size_t i = 0; i < studies.size(); ++i) {
-    const bool several = studies.size() > 1;
-    add_study(page, studies[i], several ? fmt::format("m{}-", i) : "",
-              several ? ": " + reference_of(studies[i]).name : "");
-  }
-  if (survey) {
-    page.section(
-        "survey", "As the survey tabulates it",
-        "The columns of the tables of Zhu et al., A Survey on Model Compression for Large Language Models, with "
-        "this machine's numbers.");
-    if (const Table t = quantization_table(studies); !t.rows.empty()) page.table(t, "Quantization");
-    if (const Table t = pruning_table(studies); !t.rows.empty()) page.table(t, "Pruning");
-  }
+  const auto each = [&](const auto& add) {
+    for (std::size_t i = 0; i < studies.size(); ++i) {
+      const bool several = studies.size() > 1;
+      add(page, studies[i], several ? fmt::format("m{}-", i) : "", several ? ": " + reference_of(studies[i]).name : "");
+    }
+  };
+  each(add_results);
+  if (survey) add_survey(page, studies);
+  each(add_origin);
   return page.done();
 }
 

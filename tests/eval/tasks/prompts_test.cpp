@@ -144,6 +144,55 @@ TEST(OwnTasks, SayThemselvesWhatTheyAre) {
                   .context.ends_with("### Instruction:\nShorten it.\n\n### Input:\nIt is very cold.\n\n### Response:"));
 }
 
+TEST(BigBench, ChoicesAndTextsAreAskedAsItAsks) {
+  const test::TempFolder folder;
+  std::filesystem::create_directory(folder.path / "colours");
+  const auto path = folder.path / "colours" / "task.json";
+  std::ofstream(path) << R"({"task_prefix": "Look.\n", "examples": [
+      {"input": "Sky?", "target_scores": {"red": 0, "blue": 1}},
+      {"input": "Sea?", "target_scores": {"green": 1, "blue": 1, "black": 0}}]})";
+  const Task task = big_bench_task(path.string());
+  EXPECT_EQ(task.name, "colours");
+  const TaskData data = data_of(task);
+  EXPECT_EQ(data.documents[0].gold, 0);
+  EXPECT_EQ(data.documents[1].right, (std::vector<char>{0, 1, 1}));
+  const Prompt prompt = PromptWriter(task, data, 0, 1).write(0);
+  EXPECT_EQ(prompt.contexts, Texts{"Look.\nQ: Sky?\n  choice: blue\n  choice: red\nA:"});
+  EXPECT_EQ(prompt.continuations, (Texts{" blue", " red"}));
+  std::ofstream(folder.path / "sums.json") << R"({"canary": "", "examples": [
+      {"input": "1 + 1 =", "target": "2"}, {"input": "2 + 2 =", "target": ["4", "four"]}]})";
+  const Task sums = big_bench_task((folder.path / "sums.json").string());
+  EXPECT_EQ(sums.type, OutputType::generation);
+  EXPECT_EQ(PromptWriter(sums, data_of(sums), 0, 1).write(1).contexts, Texts{"Q: 2 + 2 =\nA:"});
+  EXPECT_EQ(data_of(sums).documents[1].answers, (Texts{"4", "four"}));
+}
+
+TEST(BigBench, DamagedFilesAreRefusedByExample) {
+  const test::TempFolder folder;
+  const auto path = folder.path / "t.json";
+  for (const auto& [text, word] : std::vector<std::pair<std::string, std::string>>{
+           {"{}", "examples"},
+           {"[]", "examples"},
+           {"{\"examples\": []}", "examples"},
+           {"{\"examples\": [3]}", "example 0"},
+           {"{\"examples\": [{\"input\": \"a\"}]}", "target"},
+           {"{\"examples\": [{\"input\": \"a\", \"target_scores\": {}}]}", "target_scores"},
+           {"{\"examples\": [{\"input\": \"a\", \"target_scores\": {\"b\": \"x\"}}]}", "score of 'b'"},
+           {"{\"examples\": [{\"input\": \"a\", \"target\": \"b\"}, {\"input\": \"a\", \"target_scores\": {\"b\": "
+            "1}}]}",
+            "example 1"},
+           {"{\"append_choices_to_input\": 1, \"examples\": [{\"input\": \"a\", \"target\": \"b\"}]}",
+            "append_choices_to_input"}}) {
+    std::ofstream(path) << text;
+    try {
+      (void)big_bench_task(path.string());
+      ADD_FAILURE() << text;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(word), std::string::npos) << e.what();
+    }
+  }
+}
+
 std::string fault_of(const std::string& line) {
   const test::TempFolder folder;
   const auto path = folder.path / "t.jsonl";
