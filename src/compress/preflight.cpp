@@ -207,6 +207,18 @@ ActSpec activations_for(const Model& model, const Recipe& recipe, Container cont
   return ActSpec();
 }
 
+KvSpec kv_for(const Model& model, const Recipe& recipe, Prepared& p) {
+  const KvSpec kv = recipe.kv.value_or(model.run_time().kv);
+  if (!kv.plan(model.config().head_dim).latent || !model.config().kv_latent.empty()) return kv;
+  if (recipe.kv)
+    throw Error(Blame::input, "kv",
+                "expected an output whose keys and values share an inner factor in every block, for " + kv.text(),
+                "pith factorize MODEL --where 'attn_k|attn_v' --set joint=true; pith's own folders alone hold factors");
+  p.preflight.notes.push_back("keys and values of the source as " + kv.text() +
+                              ": the output shares no factor of them");
+  return KvSpec();
+}
+
 // The recipe with the formats that its budget allows; a note for each.
 Recipe with_budget(const Model& model, const Recipe& recipe, Container container, const std::filesystem::path& target,
                    Prepared& p, Progress& progress) {
@@ -358,7 +370,7 @@ Prepared prepare(const Model& source, const Model& model, const Recipe& given, C
   check_dither(plans, recipe);
   if (model.config().rotated_down) note_rotation(recipe, p);
   p.calibration = recipe.calibration;
-  const RunTime run_time{activations_for(model, recipe, container, p), recipe.kv.value_or(model.run_time().kv)};
+  const RunTime run_time{activations_for(model, recipe, container, p), kv_for(model, recipe, p)};
   const bool new_scales = run_time.activations.plan().fixed && recipe.activations;
   if ((needs_text(recipe) || new_scales) && !p.calibration) p.calibration.emplace();
   if (!new_scales && !reads_calibration(p) && reshapes(recipe)) p.calibration.reset();  // it was for that alone

@@ -364,6 +364,14 @@ TEST(Factorize, KeysAndValuesOfOneFactorAreCachedAsWhatItGives) {
   const std::span<const float> now = forward.next(cache, tokens);
   const std::vector<float> tail(said.end() - dim(now.size()), said.end());
   EXPECT_LT(distance({now.begin(), now.end()}, tail), 5e-3 * length(tail));
+  // What an output asks for when it runs, it must be able to do.
+  Recipe latent = factored("svd", {"ratio=0.4", "joint=true", "where=attn_k|attn_v"});
+  latent.kv = KvSpec("latent:bits=8");
+  run_as(Container::pith, source, latent, temp.path / "asks");
+  EXPECT_EQ(Model::open(temp.path / "asks").run_time().kv.text(), "latent:bits=8");
+  EXPECT_THROW(run_as(Container::gguf, source, latent, temp.path / "asks.gguf"), Error);
+  run_as(Container::gguf, temp.path / "asks", Recipe(), temp.path / "merged.gguf");
+  EXPECT_EQ(Model::open(temp.path / "merged.gguf").run_time().kv.text(), "f32");
   // One block that is not so, and there is nothing of which all could be made.
   run_as(Container::pith, source, factored("svd", {"ratio=0.4", "joint=true", "where=attn_k|attn_v@1"}),
          temp.path / "one");
