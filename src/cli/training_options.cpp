@@ -16,6 +16,7 @@
 #include "report/human.h"
 #include "report/training.h"
 #include "train/result.h"
+#include "train/validation.h"
 
 namespace pith::cli {
 
@@ -49,6 +50,10 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
   app.add_option("--schedule", o.schedule, "of the rate: constant, linear, cosine")->capture_default_str();
   app.add_option("--warmup", o.warmup, "share of the steps in which the rate rises")->capture_default_str();
   app.add_option("--weight-decay", o.weight_decay, "of matrices")->capture_default_str();
+  app.add_option("--optimizer", o.optimizer,
+                 "adamw, or adamw_8bit: its moments in 8 bits, 2 bytes a value instead of 8")
+      ->check(CLI::IsMember({"adamw", "adamw_8bit"}))
+      ->capture_default_str();
   app.add_option("--beta2", o.beta2, "of AdamW")->capture_default_str();
   app.add_option("--clip", o.clip, "most of the gradient's norm; 0: any")->capture_default_str();
   app.add_option("--seed", o.seed, "of the order of data and of first factors")->capture_default_str();
@@ -62,6 +67,11 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
                  "of products: bf16 where the processor has it (values, gradients and sums stay f32), or f32")
       ->check(CLI::IsMember({"bf16", "f32"}))
       ->capture_default_str();
+  app.add_option("--validation", o.validation,
+                 "share of the data, from its end, whose loss is measured and which is not learned from")
+      ->capture_default_str();
+  app.add_option("--validate-every", o.validate_every,
+                 "steps between its measurements (default: a tenth of the steps)");
   app.add_option("--checkpoint-every", o.checkpoint_every, "steps between checkpoints, kept as OUT.checkpoint");
   app.add_option("--stop-after", o.stop_after, "end after so many steps of the run, with a checkpoint");
   app.add_flag("--resume", o.resume, "go on from OUT.checkpoint, to the bytes of a run that was not stopped");
@@ -85,6 +95,8 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   t.choice = {.what = what_of(o), .rank = dim(o.lora), .alpha = o.alpha != 0 ? o.alpha : 2 * double(o.lora)};
   t.choice.seed = t.seed = std::uint64_t(o.seed);
   t.choice.bf16 = o.precision == "bf16";
+  t.choice.eight_bit_moments = o.optimizer == "adamw_8bit";
+  t.validate_every = dim(o.validate_every);
   if (!o.roles.empty()) {
     const Selection roles = parse_selection(o.roles);
     if (!roles.layers.empty()) throw input_error("roles", "expected roles of all layers, got {}", o.roles);
@@ -223,8 +235,11 @@ void run_training(const TrainingFlags& o, const char* ending, const MakeLoss& ma
     throw Error(Blame::input, target, "expected a place for the output, something is there", "--overwrite replaces it");
   TrainOptions options = options_of(o, target);
   round_as_written(o, model, options.choice);
-  const TrainingData data = training_data(model.tokenizer(), model.config(),
-                                          {{o.data.begin(), o.data.end()}, dim(o.length), o.train_on_prompts});
+  TrainingData data = training_data(model.tokenizer(), model.config(),
+                                    {{o.data.begin(), o.data.end()}, dim(o.length), o.train_on_prompts});
+  std::optional<TrainingData> validation;
+  if (o.validation != 0) validation.emplace(split_validation(data, o.validation));
+  options.validation = validation ? &*validation : nullptr;
   const TrainingLoss loss = make_loss(model, data, options);
   Trainable trainable(model, options.choice);
   dim taken = 0;

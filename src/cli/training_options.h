@@ -16,10 +16,11 @@ namespace pith::cli {
 struct TrainingFlags {
   std::string model, out, to, format, roles, schedule = "cosine", activation_memory = "512MB", precision = "bf16",
                                              student_from,  // distill
-      qat, activations;
+      qat, activations, optimizer = "adamw";
   std::vector<std::string> data;
   long long lora = 0, length = 512, batch = 8, steps = 0, seed = 0, micro_tokens = 1024, checkpoint_every = 0,
-            stop_after = 0;
+            stop_after = 0, validate_every = 0;
+  double validation = 0;
   double alpha = 0, rate = 0, warmup = 0.05, weight_decay = 0, clip = 1, epochs = 1, beta2 = 0.999;
   Rollout rollout;  // distill
   bool norms = false, scales = false, keep_zeros = false, train_on_prompts = false, resume = false, overwrite = false,

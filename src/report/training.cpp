@@ -86,9 +86,13 @@ Facts facts_of(const TrainingReport& r) {
 
 std::string ends_of(const TrainRun& run) {
   const auto parts = stretches(run.steps, 10);
-  return parts.empty() ? std::string("no step was taken")
-                       : fmt::format("loss {:.4f} over the first tenth, {:.4f} over the last", parts.front().loss,
-                                     parts.back().loss);
+  if (parts.empty()) return "no step was taken";
+  std::string text =
+      fmt::format("loss {:.4f} over the first tenth, {:.4f} over the last", parts.front().loss, parts.back().loss);
+  std::string measured;
+  for (const TrainStep& s : run.steps)
+    if (s.validation) measured += fmt::format("{}{:.4f}", measured.empty() ? "" : ", ", *s.validation);
+  return measured.empty() ? text : text + "; of the validation data " + measured;
 }
 
 }  // namespace
@@ -116,7 +120,8 @@ std::string training_json(const TrainingReport& r) {
                      {"gradient_norm", s.gradient_norm},
                      {"rate", s.rate},
                      {"tokens", s.tokens},
-                     {"own", s.own}});
+                     {"own", s.own},
+                     {"validation", s.validation ? Json(*s.validation) : Json()}});
   Json out = {{"model", r.model},
               {"teacher", r.teacher.empty() ? Json() : Json(r.teacher)},
               {"output", r.output},
@@ -142,7 +147,10 @@ std::string training_json(const TrainingReport& r) {
                 {"beta2", o.adamw.beta2},
                 {"eps", o.adamw.eps},
                 {"seed", o.seed},
-                {"on_policy", o.rollout.share},
+                {"optimizer", o.choice.eight_bit_moments ? "adamw_8bit" : "adamw"},
+                {"on_policy", o.rollout.adaptive ? Json("adaptive") : Json(o.rollout.share)},
+                {"replay", o.rollout.replay},
+                {"teacher_mix", o.rollout.teacher_mix},
                 {"new_tokens", o.rollout.new_tokens},
                 {"draw_temperature", o.rollout.temperature}}},
               {"planned_steps", r.run.planned},

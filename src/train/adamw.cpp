@@ -19,21 +19,25 @@ void check_adamw(const AdamW& o) {
   if (!(o.decay >= 0 && o.decay <= 100)) throw input_error("weight decay", "expected 0 to 100, got {}", o.decay);
 }
 
-void adamw_step(const AdamW& o, const AdamWStep& step, const AdamWState& s) {
+void adamw_update(const AdamW& o, const AdamWStep& step, const AdamWState& s) {
   const auto beta1 = float(o.beta1), beta2 = float(o.beta2), rest1 = float(1 - o.beta1), rest2 = float(1 - o.beta2);
   // rate * (mean / c1) / (sqrt(square / c2) + eps), with the constants taken out of the loop
   const double c1 = 1 - std::pow(o.beta1, double(step.number)), c2 = 1 - std::pow(o.beta2, double(step.number));
   const auto move = float(step.rate / c1 * std::sqrt(c2)), eps = float(o.eps * std::sqrt(c2));
   const auto keep = float(1 - step.rate * o.decay), factor = float(step.gradient_factor);
+  for (dim i = 0; i < s.n; ++i) {
+    const float g = s.gradients[i] * factor;
+    const float mean = beta1 * s.mean[i] + rest1 * g, square = beta2 * s.square[i] + rest2 * g * g;
+    s.mean[i] = mean;
+    s.square[i] = square;
+    if (step.keep_zeros && s.values[i] == 0) continue;
+    s.values[i] = keep * s.values[i] - move * mean / (std::sqrt(square) + eps);
+  }
+}
+
+void adamw_step(const AdamW& o, const AdamWStep& step, const AdamWState& s) {
   parallel_ranges(s.n, 1 << 14, [&](dim begin, dim end) {
-    for (dim i = begin; i < end; ++i) {
-      const float g = s.gradients[i] * factor;
-      const float mean = beta1 * s.mean[i] + rest1 * g, square = beta2 * s.square[i] + rest2 * g * g;
-      s.mean[i] = mean;
-      s.square[i] = square;
-      if (step.keep_zeros && s.values[i] == 0) continue;
-      s.values[i] = keep * s.values[i] - move * mean / (std::sqrt(square) + eps);
-    }
+    adamw_update(o, step, {s.values + begin, s.gradients + begin, s.mean + begin, s.square + begin, end - begin});
   });
 }
 

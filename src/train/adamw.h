@@ -26,6 +26,7 @@ struct AdamWState {
   dim n = 0;
 };
 void adamw_step(const AdamW& options, const AdamWStep& step, const AdamWState& state);
+void adamw_update(const AdamW& options, const AdamWStep& step, const AdamWState& state);  // the same on this thread
 
 // The sum of squares in a fixed order, f64.
 double sum_of_squares(const float* x, dim n);

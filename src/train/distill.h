@@ -2,13 +2,15 @@
 #pragma once
 #include "train/layer_map.h"
 #include "train/losses/distill_rows.h"
+#include "train/losses/policy_rows.h"
 #include "train/losses/sorted_rows.h"
 #include "train/teacher.h"
 
 namespace pith {
 
 struct BesideOptions {
-  HiddenLoss hidden = {};  // states are compared as they are, so both models must have them of one size
+  HiddenLoss hidden = {};  // without a map both models must have states of one size
+  RelationLoss relations = {};
   // The vocabularies differ, and one is part of the other: the teacher reads the student's tokens by their texts, and
   // distributions are over the tokens that both have.
   bool shared_tokens = false;
@@ -24,5 +26,10 @@ std::unique_ptr<Objective> distill_objective(const DistillLoss& loss, const Mode
 // the places where both have read the same. Error(input) where there are none in the data.
 std::unique_ptr<Objective> distill_by_text_objective(const SortedLoss& loss, const Model& student, const Model& teacher,
                                                      const TrainingData& data, dim sequences);
+
+// Of answers that the student draws (TrainOptions::rollout), with the same share of the teacher; and the tokens of the
+// data's own texts where a step learns from those.
+std::unique_ptr<Objective> policy_objective(const PolicyLoss& loss, const Model& student, const Model& teacher,
+                                            dim max_length, dim sequences);
 
 }  // namespace pith

@@ -21,6 +21,17 @@ dim MicroBatch::tokens() const {
   return sum;
 }
 
+std::vector<MicroBatch> micro_batches(std::span<const TrainingSequence* const> sequences, dim micro_tokens) {
+  std::vector<MicroBatch> all(1);
+  for (const TrainingSequence* s : sequences) {
+    const bool full = all.back().tokens() + dim(s->tokens.size()) > micro_tokens ||
+                      dim(all.back().sequences.size()) == kMostSequences;
+    if (full && !all.back().sequences.empty()) all.emplace_back();
+    all.back().add(*s);
+  }
+  return all;
+}
+
 void Objective::begin(const MicroBatch& batch, double weight) {
   batch_ = &batch;
   weight_ = weight;

@@ -1,13 +1,64 @@
 #include "train/teacher.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/error.h"
 #include "model/backward/head.h"
 #include "model/block_forward.h"
 #include "model/forward_reserve.h"
+#include "ops/heads.h"
 
 namespace pith {
+
+namespace {
+
+// Keeps what a block's query, key and value matrices give, each (rows, width).
+class HeadTape final : public LinearObserver {
+ public:
+  void begin() { filled_ = {}; }
+  void linear_input(Role, dim, const float*, dim, dim) override {}
+  void linear_output(Role role, dim, const float* y, dim rows, dim cols) override {
+    const int at = role == Role::attn_q     ? 0
+                   : role == Role::attn_k   ? 1
+                   : role == Role::attn_v   ? 2
+                   : role == Role::attn_qkv ? 3
+                                            : -1;
+    if (at < 0) return;
+    std::vector<float>& to = filled_[std::size_t(at)];
+    to.insert(to.end(), y, y + rows * cols);
+  }
+  // Of a fused matrix: its rows cut into the three.
+  void split(const Config& c) {
+    std::vector<float>& all = filled_[3];
+    if (all.empty()) return;
+    const dim q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim, width = q + 2 * kv, n = dim(all.size()) / width;
+    if (c.qkv_order == QkvOrder::by_head)
+      stack_qkv({all.data(), n, c.kv_heads, c.heads / c.kv_heads, c.head_dim}, scratch_);
+    for (dim i = 0; i < n; ++i) {
+      const float* row = all.data() + i * width;
+      filled_[0].insert(filled_[0].end(), row, row + q);
+      filled_[1].insert(filled_[1].end(), row + q, row + q + kv);
+      filled_[2].insert(filled_[2].end(), row + q + kv, row + width);
+    }
+  }
+  HeadRows rows(const Config& c, std::span<const dim> lengths) const {
+    HeadRows r;
+    r.q = filled_[0].data();
+    r.k = filled_[1].data();
+    r.v = filled_[2].data();
+    r.q_width = c.heads * c.head_dim;
+    r.kv_width = c.kv_heads * c.head_dim;
+    r.lengths = lengths;
+    return r;
+  }
+
+ private:
+  std::array<std::vector<float>, 4> filled_;
+  Buffer scratch_;
+};
+
+}  // namespace
 
 struct Teacher::Impl {
   Network net;
@@ -15,19 +66,22 @@ struct Teacher::Impl {
   Head head;
   Buffer stream;             // (tokens, hidden) after the last block
   std::vector<Buffer> kept;  // after others
+  std::vector<HeadTape> heads;
   std::vector<dim> lengths;
 
-  Impl(const Model& model, dim max_length, dim sequences)
-      : net(Network::of(model)), forward(net, max_length, sequences), head(net) {}
+  Impl(const Network& network, dim max_length, dim sequences)
+      : net(network), forward(net, max_length, sequences), head(net) {}
 };
 
-Teacher::Teacher(const Model& model, dim max_length, dim sequences)
-    : impl_(std::make_unique<Impl>(model, max_length, sequences)) {}
+Teacher::Teacher(const Network& network, dim max_length, dim sequences)
+    : impl_(std::make_unique<Impl>(network, max_length, sequences)) {}
 Teacher::~Teacher() = default;
 
+const Network& Teacher::network() const { return impl_->net; }
 dim Teacher::vocab() const { return impl_->net.config->vocab; }
 
-void Teacher::read(std::span<const std::vector<Token>> sequences, std::span<const dim> keep) {
+void Teacher::read(std::span<const std::vector<Token>> sequences, std::span<const dim> keep,
+                   std::span<const dim> heads) {
   Impl& i = *impl_;
   const dim hidden = i.net.config->hidden;
   i.lengths.clear();
@@ -42,18 +96,24 @@ void Teacher::read(std::span<const std::vector<Token>> sequences, std::span<cons
     row += dim(s.size());
   }
   i.kept.resize(keep.size());
+  i.heads.resize(heads.size());
   for (dim l = 0; l < i.net.config->layers; ++l) {
-    i.forward.run(l, x, i.lengths);
+    HeadTape* tape = nullptr;
+    for (std::size_t k = 0; k < heads.size(); ++k)
+      if (heads[k] == l) tape = &i.heads[k];
+    if (tape) tape->begin();
+    i.forward.run(l, x, i.lengths, tape);
+    if (tape) tape->split(*i.net.config);
     for (std::size_t k = 0; k < keep.size(); ++k)
       if (keep[k] == l) std::copy_n(x, rows * hidden, reserve(i.kept[k], rows * hidden));
   }
 }
 
+HeadRows Teacher::heads(std::size_t kept) const { return impl_->heads[kept].rows(*impl_->net.config, impl_->lengths); }
+
 const float* Teacher::hidden(std::size_t kept) const { return impl_->kept[kept].as<float>(); }
 
-const float* Teacher::logits(std::span<const dim> places) {
-  return impl_->head.logits(impl_->stream.as<float>(), places);
-}
+float* Teacher::logits(std::span<const dim> places) { return impl_->head.logits(impl_->stream.as<float>(), places); }
 
 void check_same_vocabulary(const Model& student, const Model& teacher) {
   const dim of_student = student.config().vocab, of_teacher = teacher.config().vocab;

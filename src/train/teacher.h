@@ -12,13 +12,20 @@ namespace pith {
 class Teacher {
  public:
   // Views the model. As BlockForward.
-  Teacher(const Model& model, dim max_length, dim sequences);
+  Teacher(const Network& network, dim max_length, dim sequences);
+  Teacher(const Model& model, dim max_length, dim sequences) : Teacher(Network::of(model), max_length, sequences) {}
   ~Teacher();
-  // keep: blocks, after which the residual stream is kept for `hidden`.
-  void read(std::span<const std::vector<Token>> sequences, std::span<const dim> keep = {});
+  // keep: blocks, after which the residual stream is kept for `hidden`; heads: blocks whose queries, keys and values
+  // are kept for `heads`.
+  void read(std::span<const std::vector<Token>> sequences, std::span<const dim> keep = {},
+            std::span<const dim> heads = {});
+  // Of heads[kept], without gradients.
+  HeadRows heads(std::size_t kept) const;
   const float* hidden(std::size_t kept) const;  // of keep[kept]: (tokens, hidden)
-  // Of what was read, at places as TokenLoss counts them: (n, vocab), valid until the next call.
-  const float* logits(std::span<const dim> places);
+  // Of what was read, at places as TokenLoss counts them: (n, vocab), valid until the next call
+  // and the caller's to overwrite.
+  float* logits(std::span<const dim> places);
+  const Network& network() const;
   dim vocab() const;
 
  private:

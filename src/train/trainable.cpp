@@ -152,12 +152,7 @@ void Trainable::Impl::use_scales(std::size_t parameter, const Parameter& p) {
 }
 
 std::size_t Trainable::add(std::size_t tensor, ParameterKind kind, dim rows, dim cols) {
-  Parameter& p = parameters_.emplace_back();
-  p.tensor = tensor;
-  p.kind = kind;
-  p.rows = rows;
-  p.cols = cols;
-  for (Buffer* b : {&p.values, &p.gradient, &p.mean, &p.square}) *b = Buffer(rows * cols * dim(sizeof(float)));
+  parameters_.emplace_back(tensor, kind, rows, cols, eight_bits_);
   return parameters_.size() - 1;
 }
 
@@ -244,6 +239,7 @@ Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std:
   if (model.config().experts > 0)
     throw Error(Blame::input, "train", "expected a model without mixtures of experts, got one",
                 "training them is not supported");
+  eight_bits_ = choice.eight_bit_moments;
   impl_->bf16 = choice.bf16 && has_bf16_products();
   impl_->rounded = choice.rounded;
   impl_->activations = choice.activations;
@@ -270,17 +266,15 @@ dim Trainable::count() const {
 }
 
 dim Trainable::size_bytes() const {
-  dim sum = count() * 4 * dim(sizeof(float));
+  dim sum = 0;
+  for (const Parameter& p : parameters_) sum += p.size_bytes();
   for (const Encoded* e : impl_->copies) sum += e ? e->owned.size_bytes() : 0;
   for (const auto& [i, scales] : impl_->scales) sum += scales.size_bytes();
   return sum;
 }
 
 void Trainable::clear_gradients() {
-  for (Parameter& p : parameters_)
-    parallel_ranges(p.size(), 1 << 16, [&](dim begin, dim end) {
-      std::fill(p.gradient.as<float>() + begin, p.gradient.as<float>() + end, 0.0f);
-    });
+  for (Parameter& p : parameters_) p.clear_gradient();
   for (auto& [i, scales] : impl_->scales) scales.clear();
 }
 
@@ -318,8 +312,10 @@ void Trainable::publish() {
 }
 
 std::vector<Parameter> Trainable::take_values() {
-  for (Parameter& p : parameters_)
-    for (Buffer* b : {&p.gradient, &p.mean, &p.square}) *b = Buffer();
+  for (Parameter& p : parameters_) {
+    p.gradient = Buffer();
+    p.moments = Moments();
+  }
   return std::move(parameters_);
 }
 

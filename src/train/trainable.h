@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "ops/act/act_codec.h"
 #include "ops/low_rank.h"
+#include "train/parameter.h"
 
 namespace pith {
 
@@ -26,18 +27,8 @@ struct TrainChoice {
   // values (its own search for ranges), while gradients go to the values as if nothing was rounded (straight through,
   // arXiv:1308.3432). Empty, or null: with the values.
   std::vector<const Format*> rounded = {};
-  ActSpec activations = {};  // how the inputs of linear layers are rounded meanwhile; gradients likewise
-};
-
-enum class ParameterKind { matrix, vector, low_rank_a, low_rank_b, scale };  // scale: factors of it, from 1
-
-struct Parameter {
-  std::size_t tensor = 0;  // into Model::tensors()
-  ParameterKind kind = ParameterKind::matrix;
-  dim rows = 0, cols = 0;
-  Buffer values, gradient, mean, square;  // (rows, cols) each
-  bool decays() const { return kind != ParameterKind::vector && kind != ParameterKind::scale; }
-  dim size() const { return rows * cols; }
+  ActSpec activations = {};        // how the inputs of linear layers are rounded meanwhile; gradients likewise
+  bool eight_bit_moments = false;  // of all but small parameters (moments.h)
 };
 
 class Trainable {
@@ -76,6 +67,7 @@ class Trainable {
   std::vector<Parameter> parameters_;
   std::unique_ptr<Impl> impl_;
   float scale_ = 1;
+  bool eight_bits_ = false;
 };
 
 }  // namespace pith

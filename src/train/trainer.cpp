@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "core/stopwatch.h"
 #include "train/checkpoint.h"
+#include "train/validation.h"
 
 namespace pith {
 
@@ -26,6 +27,9 @@ void check(const TrainOptions& o) {
   range("steps", double(o.steps), 0, 1e9);
   range("batch", double(o.batch), 1, 1 << 20);
   range("micro-batch tokens", double(o.micro_tokens), 1, 1 << 24);
+  range("steps between validations", double(o.validate_every), 0, 1e9);
+  if (o.rollout.adaptive && !o.validation)
+    throw input_error("on-policy", "expected data for validation where its loss decides the share, got none");
 }
 
 class Run {
@@ -40,6 +44,7 @@ class Run {
     check(options);
     const double all = options.epochs * double(data.sequences.size()) / double(options.batch);
     run_.planned = options.steps > 0 ? options.steps : std::max<dim>(1, dim(std::ceil(all - 1e-9)));
+    own_.emplace(options.rollout, options.seed, run_.planned);
     fingerprint_ = run_fingerprint(model, data, objective, options, run_.planned);
     schedule_ = {options.schedule, options.rate, options.floor, dim(options.warmup * double(run_.planned)),
                  run_.planned};
@@ -49,32 +54,49 @@ class Run {
 
   TrainRun go(Progress& progress, const std::function<bool(const TrainStep&)>& after_step) {
     if (options_.resume && std::filesystem::exists(options_.checkpoint)) {
-      run_.steps = load_checkpoint(options_.checkpoint, fingerprint_, trainable_);
+      run_.steps = load_checkpoint(options_.checkpoint, fingerprint_, state(), trainable_.network().config->vocab);
       run_.resumed_at = dim(run_.steps.size());
+      for (const TrainStep& s : run_.steps)
+        if (s.validation) own_->validated(*s.validation);
       trainable_.publish();
+    } else {
+      objective_.prepare(trainable_.network(), data_, progress);
     }
     const Stopwatch watch;
     progress.begin("training", run_.planned - run_.resumed_at);
     for (dim i = run_.resumed_at; i < run_.planned; ++i) {
       run_.steps.push_back(step(i));
-      const TrainStep& last = run_.steps.back();
+      TrainStep& last = run_.steps.back();
+      if (validates(i + 1)) {
+        last.validation =
+            validation_loss(trainable_.network(), *options_.validation, objective_, options_.micro_tokens);
+        own_->validated(*last.validation);
+      }
       run_.tokens += last.tokens;
       run_.seconds = watch.seconds();
       progress.advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", last.loss, run_.tokens_per_second()));
       const bool goes_on = !after_step || after_step(last);
       const bool due = !goes_on || (options_.checkpoint_every > 0 && (i + 1) % options_.checkpoint_every == 0);
-      if (due && !options_.checkpoint.empty())
-        save_checkpoint(options_.checkpoint, fingerprint_, run_.steps, trainable_);
+      if (due && !options_.checkpoint.empty()) save_checkpoint(options_.checkpoint, fingerprint_, run_.steps, state());
       if (!goes_on) break;
     }
     progress.end();
     run_.trained_values = trainable_.count();
     run_.state_bytes = trainable_.size_bytes();
+    for (const Parameter& p : objective_.parameters()) run_.state_bytes += p.size_bytes();
     run_.activation_bytes = backward_->working_bytes() + objective_.working_bytes();
     return std::move(run_);
   }
 
  private:
+  RunState state() { return {trainable_.parameters(), objective_.parameters(), *own_}; }
+
+  bool validates(dim done) const {
+    if (!options_.validation) return false;
+    const dim every = options_.validate_every > 0 ? options_.validate_every : std::max<dim>(1, run_.planned / 10);
+    return done % every == 0 || done == run_.planned;
+  }
+
   void make_backward(const Config& config) {
     longest_ = data_.longest();
     const dim most = std::max(longest_, options_.micro_tokens);
@@ -82,40 +104,37 @@ class Run {
     backward_ = std::make_unique<ModelBackward>(trainable_.network(), longest_, kMostSequences, kept);
   }
 
-  // The step's sequences in order, as many together as the tokens allow.
-  std::vector<MicroBatch> batches(std::span<const TrainingSequence* const> sequences) const {
-    std::vector<MicroBatch> all(1);
-    for (const TrainingSequence* s : sequences) {
-      const bool full = all.back().tokens() + dim(s->tokens.size()) > options_.micro_tokens ||
-                        dim(all.back().sequences.size()) == kMostSequences;
-      if (full && !all.back().sequences.empty()) all.emplace_back();
-      all.back().add(*s);
-    }
-    return all;
-  }
-
-  // Those of the data, or what the student makes of their beginnings.
-  std::vector<const TrainingSequence*> sequences(dim step, bool own) {
+  // Those of the data, or what the student makes of their beginnings, or has made before.
+  std::vector<const TrainingSequence*> sequences(dim step, bool& own) {
     std::vector<const TrainingSequence*> all;
     for (dim b = 0; b < options_.batch; ++b) all.push_back(&data_.sequences[order_.at(step * options_.batch + b)]);
     if (!own) return all;
-    own_ = roll_out(trainable_.network(), all, options_.rollout, longest_, mix64(options_.seed, std::uint64_t(step)),
-                    ends_);
-    for (std::size_t b = 0; b < all.size(); ++b)
-      if (own_[b].count() > 0) all[b] = &own_[b];
-    return all;
+    if (own_->makes(step, options_.batch)) {
+      texts_ = roll_out(trainable_.network(), all, options_.rollout, longest_,
+                        mix64(options_.seed, std::uint64_t(step)), ends_, objective_.teacher());
+      own_->keep(texts_);
+    } else {
+      texts_ = own_->draw(step, options_.batch);
+    }
+    std::vector<const TrainingSequence*> said;
+    for (const TrainingSequence& s : texts_)
+      if (s.count() > 0) said.push_back(&s);
+    own = !said.empty();
+    return own ? said : all;
   }
 
   TrainStep step(dim index) {
     TrainStep s;
     s.number = index + 1;
     s.rate = schedule_.rate(index);
-    s.own = is_own_step(options_.rollout, options_.seed, index);
-    const std::vector<MicroBatch> all = batches(sequences(index, s.own));
+    s.own = own_->is_own(index);
+    std::vector<MicroBatch> all = micro_batches(sequences(index, s.own), options_.micro_tokens);
     dim predicted = 0;
     for (const MicroBatch& b : all) predicted += dim(b.places.size());
     trainable_.clear_gradients();
-    for (const MicroBatch& b : all) {
+    for (Parameter& p : objective_.parameters()) p.clear_gradient();
+    for (MicroBatch& b : all) {
+      b.own = s.own;
       objective_.begin(b, 1 / double(predicted));
       s.loss += backward_->run(b.sequences, b.places, objective_, trainable_.outer(),
                                [&](dim layer) { return trainable_.wanted(layer); });
@@ -128,18 +147,22 @@ class Run {
 
   void update(TrainStep& s) {
     double squares = 0;
-    for (const Parameter& p : trainable_.parameters()) squares += sum_of_squares(p.gradient.as<float>(), p.size());
+    const auto each = [&](const auto& of) {
+      for (Parameter& p : trainable_.parameters()) of(p);
+      for (Parameter& p : objective_.parameters()) of(p);
+    };
+    each([&](const Parameter& p) { squares += sum_of_squares(p.gradient.as<float>(), p.size()); });
     s.gradient_norm = std::sqrt(squares);
     if (!std::isfinite(s.loss) || !std::isfinite(s.gradient_norm))
       throw Error(Blame::input, fmt::format("step {}", s.number), "expected a finite loss and gradient, got others",
                   "a smaller learning rate may help");
     const double factor = options_.clip > 0 && s.gradient_norm > options_.clip ? options_.clip / s.gradient_norm : 1;
-    for (Parameter& p : trainable_.parameters()) {
+    each([&](Parameter& p) {
       AdamW adamw = options_.adamw;
       if (!p.decays()) adamw.decay = 0;
       adamw_step(adamw, {s.rate, s.number, factor, options_.keep_zeros && p.kind == ParameterKind::matrix},
-                 {p.values.as<float>(), p.gradient.as<float>(), p.mean.as<float>(), p.square.as<float>(), p.size()});
-    }
+                 p.values.as<float>(), p.gradient.as<float>(), p.moments);
+    });
     trainable_.publish();
   }
 
@@ -152,7 +175,8 @@ class Run {
   std::string fingerprint_;
   dim longest_ = 2;  // tokens
   std::vector<Token> ends_;
-  std::vector<TrainingSequence> own_;  // of the step
+  std::optional<OwnTexts> own_;
+  std::vector<TrainingSequence> texts_;  // of an own step
   std::unique_ptr<ModelBackward> backward_;
   TrainRun run_;
 };

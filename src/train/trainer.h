@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "core/progress.h"
 #include "train/adamw.h"
@@ -12,8 +13,6 @@
 #include "train/trainable.h"
 
 namespace pith {
-
-constexpr dim kMostSequences = 64;  // that go through the model at once
 
 struct TrainOptions {
   TrainChoice choice = {};
@@ -28,11 +27,13 @@ struct TrainOptions {
   dim micro_tokens = 1024;                // about so many go through the model at once
   dim activation_bytes = dim(512) << 20;  // for tapes that spare a second forward pass
   std::uint64_t seed = 0;
-  std::string made = {};                  // how the model was made of its files; empty: it is what they say
-  Rollout rollout = {};                   // needs an objective that judges any text
-  std::filesystem::path checkpoint = {};  // empty: none
-  dim checkpoint_every = 0;               // steps; 0: at no step but the last that after_step ends the run at
-  bool resume = false;                    // from the checkpoint, where there is one
+  std::string made = {};                     // how the model was made of its files; empty: it is what they say
+  Rollout rollout = {};                      // needs an objective that judges any text
+  const TrainingData* validation = nullptr;  // its loss is measured; null: none
+  dim validate_every = 0;                    // steps; 0: a tenth of them
+  std::filesystem::path checkpoint = {};     // empty: none
+  dim checkpoint_every = 0;                  // steps; 0: at no step but the last that after_step ends the run at
+  bool resume = false;                       // from the checkpoint, where there is one
 };
 
 struct TrainStep {
@@ -40,8 +41,9 @@ struct TrainStep {
   double loss = 0;           // mean over the step's predicted tokens, before the update
   double gradient_norm = 0;  // before clipping
   double rate = 0;
-  dim tokens = 0;    // read
-  bool own = false;  // of the student itself
+  dim tokens = 0;                         // read
+  bool own = false;                       // of the student itself
+  std::optional<double> validation = {};  // its loss after the step, where it was measured
 };
 
 struct TrainRun {

@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "train/adamw.h"
 #include "train/data.h"
+#include "train/moments.h"
 #include "train/schedule.h"
 
 namespace pith {
@@ -48,6 +49,53 @@ TEST(AdamW, KeepsZerosWhereAsked) {
   w[0] = m[0] = v[0] = 0;
   adamw_step({}, {0.1, 1, 1, false}, {w, g, m, v, 1});
   EXPECT_NEAR(w[0], -0.1, 1e-5);
+}
+
+// The map of the paper's authors: 0, 1, and in each decade the middles of evenly cut tenths to ones.
+TEST(Moments, LevelsAreTheDynamicMaps) {
+  const auto &both = moment_levels(true), &positive = moment_levels(false);
+  EXPECT_TRUE(std::is_sorted(both.begin(), both.end()) && std::is_sorted(positive.begin(), positive.end()));
+  EXPECT_EQ(both[255], 1);
+  EXPECT_EQ(both[127], 0);
+  EXPECT_FLOAT_EQ(both[128], 5.5e-7f);  // the lowest decade has one level, the highest 64
+  EXPECT_FLOAT_EQ(both[254], 0.99296875f);
+  EXPECT_FLOAT_EQ(both[0], -0.99296875f);
+  EXPECT_EQ(positive[0], 0);
+  EXPECT_FLOAT_EQ(positive[1], 3.25e-7f);  // and twice as many without signs
+  EXPECT_FLOAT_EQ(positive[2], 7.75e-7f);
+  EXPECT_FLOAT_EQ(positive[254], 0.996484375f);
+}
+
+TEST(Moments, CodesAreTheNearestLevels) {
+  Rng rng(2);
+  std::vector<float> x(256), back(256);
+  std::vector<std::uint8_t> codes(256);
+  for (const bool is_signed : {true, false}) {
+    for (float& v : x) v = float(std::pow(10, -4 * rng.uniform()) * (is_signed && rng.uniform() < 0.5 ? -3 : 3));
+    x[7] = 5;
+    x[8] = 0;
+    const float scale = encode_moments(x.data(), 256, is_signed, codes.data());
+    EXPECT_EQ(scale, 5);
+    decode_moments(codes.data(), scale, 256, is_signed, back.data());
+    EXPECT_EQ(back[7], 5);
+    EXPECT_EQ(back[8], 0);
+    const auto& levels = moment_levels(is_signed);
+    for (std::size_t i = 0; i < 256; ++i) {
+      double least = 1e9;
+      for (const float l : levels) least = std::min(least, std::fabs(double(x[i]) - 5 * double(l)));
+      EXPECT_NEAR(std::fabs(double(x[i]) - double(back[i])), least, 1e-6) << i;
+    }
+  }
+  // A square that is not 0 is never kept as 0, and nothing at all is kept as nothing.
+  x.assign(256, 0);
+  x[0] = 1, x[1] = 1e-20f;
+  encode_moments(x.data(), 256, false, codes.data());
+  EXPECT_EQ(codes[1], 1);
+  EXPECT_EQ(codes[2], 0);
+  x.assign(256, 0);
+  EXPECT_EQ(encode_moments(x.data(), 256, true, codes.data()), 0);
+  decode_moments(codes.data(), 0, 256, true, back.data());
+  EXPECT_EQ(back, x);
 }
 
 TEST(SumOfSquares, IsExactWhereSumsAre) {

@@ -13,6 +13,7 @@
 #include "tests/model/written_model.h"
 #include "tests/shared_data.h"
 #include "train/checkpoint.h"
+#include "train/validation.h"
 
 namespace pith {
 namespace {
@@ -199,15 +200,81 @@ TEST_F(TrainerTest, AKilledRunGoesOnToTheSameBytes) {
 
 TEST_F(TrainerTest, ADamagedCheckpointIsRefused) {
   Trainable trainable(model, {});
+  const Rollout rollout;
+  OwnTexts own(rollout, 0, 1);
+  const RunState state = {trainable.parameters(), {}, own};
   const auto path = folder.path / "c.safetensors";
-  save_checkpoint(path, "run", {{1, 2.5, 1, 1e-3, 30}}, trainable);
-  EXPECT_EQ(load_checkpoint(path, "run", trainable)[0].loss, 2.5);
-  EXPECT_THROW(load_checkpoint(path, "other", trainable), Error);
+  save_checkpoint(path, "run", {{1, 2.5, 1, 1e-3, 30}}, state);
+  EXPECT_EQ(load_checkpoint(path, "run", state, 40)[0].loss, 2.5);
+  EXPECT_THROW(load_checkpoint(path, "other", state, 40), Error);
   Trainable norms(model, {.what = TrainWhat::norms});
-  save_checkpoint(path, "run", {}, norms);
-  EXPECT_THROW(load_checkpoint(path, "run", trainable), Error);
+  const RunState of_norms = {norms.parameters(), {}, own};
+  save_checkpoint(path, "run", {}, of_norms);
+  EXPECT_THROW(load_checkpoint(path, "run", state, 40), Error);
   std::filesystem::resize_file(path, 400);
-  EXPECT_THROW(load_checkpoint(path, "run", norms), Error);
+  EXPECT_THROW(load_checkpoint(path, "run", of_norms, 40), Error);
+}
+
+TEST_F(TrainerTest, KeptTextsAndValidationsAreInTheCheckpoint) {
+  Trainable norms(model, {.what = TrainWhat::norms});
+  const Rollout rollout = {.replay = 5};
+  OwnTexts own(rollout, 0, 1), read(rollout, 0, 1);
+  const std::vector<TrainingSequence> texts = {sequence({1, 2, 3}), sequence({4, 5, 6, 7, 39}, 3)};
+  own.keep(texts);
+  const auto path = folder.path / "c.safetensors";
+  TrainStep step = {1, 2.5, 1, 1e-3, 30};
+  step.validation = 1.25;
+  save_checkpoint(path, "run", {step, {2, 2, 1, 1e-3, 30}}, {norms.parameters(), {}, own});
+  const auto steps = load_checkpoint(path, "run", {norms.parameters(), {}, read}, 40);
+  EXPECT_EQ(steps[0].validation, 1.25);
+  EXPECT_FALSE(steps[1].validation);
+  ASSERT_EQ(read.kept().size(), 2u);
+  EXPECT_EQ(read.kept()[1].tokens, texts[1].tokens);
+  EXPECT_EQ(read.kept()[1].predicted, texts[1].predicted);
+  EXPECT_THROW(load_checkpoint(path, "run", {norms.parameters(), {}, read}, 39), Error);  // a token of another model
+}
+
+TEST_F(TrainerTest, EightBitMomentsLearnAndGoOn) {
+  TrainChoice choice = {.bf16 = false};
+  TrainOptions options = {.choice = choice, .rate = 1e-2, .steps = 30, .batch = 5};
+  Trainable exact(model, choice);
+  const double expected = train(model, exact, data, *loss, options).steps.back().loss;
+  options.choice.eight_bit_moments = choice.eight_bit_moments = true;
+  Trainable small(model, choice);
+  const TrainRun run = train(model, small, data, *loss, options);
+  EXPECT_LT(run.steps.front().loss / 20, expected);  // both have learned: from 3.7
+  EXPECT_NEAR(run.steps.back().loss, expected, 0.1);
+  // A matrix of 64 x 64: values and gradients of 4 bytes, moments of 1 with two scales of 4 for 256.
+  const auto& all = small.parameters();
+  const auto square = std::find_if(all.begin(), all.end(), [](const Parameter& p) { return p.size() == 4096; });
+  EXPECT_EQ(square->size_bytes(), 4096 * (4 + 4 + 1 + 1) + 2 * 16 * 4);
+
+  options.checkpoint = folder.path / "run.safetensors";
+  options.steps = 6;
+  Trainable whole(model, choice), stopped(model, choice), resumed(model, choice);
+  train(model, whole, data, *loss, options);
+  train(model, stopped, data, *loss, options, no_progress(), [](const TrainStep& s) { return s.number < 4; });
+  options.resume = true;
+  EXPECT_EQ(train(model, resumed, data, *loss, options).resumed_at, 4);
+  EXPECT_EQ(values(resumed), values(whole));
+}
+
+TEST_F(TrainerTest, ValidationIsThatOfTheDataKeptBack) {
+  const double all = reference_loss(Network::of(model), data);
+  EXPECT_NEAR(validation_loss(Network::of(model), data, *loss, 16), all, 1e-5);
+  const TrainingData kept = split_validation(data, 0.4);
+  EXPECT_EQ(data.sequences.size(), 3u);
+  ASSERT_EQ(kept.sequences.size(), 2u);
+  EXPECT_EQ(kept.sequences[1].tokens, (std::vector<Token>{39, 1, 39, 2}));
+  Trainable trainable(model, {});
+  TrainOptions options = {.rate = 1e-3, .steps = 4, .batch = 3};
+  options.validation = &kept;
+  options.validate_every = 3;
+  const TrainRun run = train(model, trainable, data, *loss, options);
+  EXPECT_FALSE(run.steps[0].validation || run.steps[1].validation);
+  EXPECT_TRUE(run.steps[2].validation && run.steps[3].validation);
+  EXPECT_NEAR(*run.steps[3].validation, reference_loss(trainable.network(), kept), 0.01);  // bf16 products
+  EXPECT_THROW(split_validation(data, 1), Error);
 }
 
 TEST_F(TrainerTest, ImpossibleOptionsAreRefused) {

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
+#include <numeric>
 
 #include "cli/command.h"
 #include "cli/training_options.h"
@@ -14,8 +15,9 @@ namespace {
 struct DistillFlags {
   TrainingFlags training;
   std::string teacher, loss = "jsd", cache, gamma = "token", hidden_kind = "cosine", hidden_layers = "uniform",
-                       vocabulary = "same";
-  double hidden = 0, cross_entropy = -1;
+                       vocabulary = "same", on_policy, hidden_map = "none", relation_layers = "last";
+  double hidden = 0, cross_entropy = -1, teacher_mix = 0.2, filter_rate = 1e-3, relations = 0;
+  long long filter_steps = 100, relation_heads = 0, replay = -1;
   DistillLoss distill;
   long long top_k = 64;
 };
@@ -26,6 +28,33 @@ struct Held {
   std::optional<TeacherCache> cache;
 };
 
+double share_or_throw(const char* option, const std::string& text, const char* words) {
+  double value = -1;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= 1))
+    throw input_error(option, "expected {}a number from 0 to 1, got {}", words, text);
+  return value;
+}
+
+// How much the student's own answers count, as the loss and the flags have it.
+void choose_rollout(DistillFlags& f) {
+  Rollout& r = f.training.rollout;
+  const bool policy = f.loss == "minillm";
+  r.adaptive = f.on_policy == "adaptive";
+  if (!r.adaptive)
+    r.share = f.on_policy.empty() ? (policy ? 0.5 : 0) : share_or_throw("on-policy", f.on_policy, "adaptive or ");
+  r.replay = f.replay >= 0 ? dim(f.replay) : r.adaptive ? 1000 : 0;
+  if (r.adaptive && f.training.validation == 0) f.training.validation = 0.05;
+  if (!policy) return;
+  if (r.adaptive || r.replay > 0 || r.share == 0)
+    throw input_error("on-policy",
+                      "expected a share above 0 and no replay with minillm: answers are learned from once");
+  if (r.temperature != 1)
+    throw input_error("draw-temperature", "expected 1 with minillm, whose gradient is of what the models say, got {}",
+                      r.temperature);
+  r.teacher_mix = f.teacher_mix;
+}
+
 // Negative: token by token. Error(input).
 double gamma_of(const std::string& text, const Model* teacher, const TrainingData& data) {
   if (text == "token") return -1;
@@ -34,28 +63,23 @@ double gamma_of(const std::string& text, const Model* teacher, const TrainingDat
     throw Error(Blame::input, "gamma", "expected --teacher with --gamma data, got kept logits alone",
                 "its value is in the report of a run with the teacher: give it as a number");
   }
-  double value = -1;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (fault != std::errc() || end != text.data() + text.size() || !(value >= 0 && value <= 1))
-    throw input_error("gamma", "expected data, token or a number from 0 to 1, got {}", text);
-  return value;
+  return share_or_throw("gamma", text, "data, token or ");
 }
 
 void check_together(const DistillFlags& f, bool has_teacher) {
   if (!has_teacher && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
-  const bool by_text = f.loss == "uld";
+  const bool by_text = f.loss == "uld", policy = f.loss == "minillm", states = f.hidden != 0 || f.relations != 0;
   if (!f.cache.empty()) {
-    if (f.training.rollout.share > 0)
+    if (f.training.rollout.on())
       throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
-    if (f.hidden != 0)
-      throw input_error("hidden", "expected the teacher beside, not --cache, which keeps none of its states");
+    if (states) throw input_error("hidden", "expected the teacher beside, not --cache, which keeps none of its states");
     if (by_text || f.vocabulary != "same")
       throw input_error("cache", "expected a teacher of the same vocabulary with --cache");
   }
-  if (f.training.rollout.share > 0 && (f.cross_entropy > 0 || by_text))
+  if (f.training.rollout.on() && (f.cross_entropy > 0 || by_text))
     throw input_error("on-policy", "expected no cross-entropy: the student's own tokens are no answers to learn");
-  if (by_text && (f.hidden != 0 || f.vocabulary != "same"))
-    throw input_error("loss", "expected uld without --hidden and --vocabulary: each model reads by its own tokens");
+  if ((by_text || policy) && (states || f.vocabulary != "same"))
+    throw input_error("loss", "expected {} without --hidden, --relations and --vocabulary", f.loss);
 }
 
 std::unique_ptr<Objective> from_cache(const DistillFlags& f, const DistillLoss& loss, const Model& student,
@@ -71,6 +95,23 @@ std::unique_ptr<Objective> from_cache(const DistillFlags& f, const DistillLoss& 
   return distill_objective(loss, student, *held.cache, data);
 }
 
+HiddenLoss hidden_of(const DistillFlags& f, const Model& student, const Model& teacher) {
+  return {.weight = f.hidden,
+          .kind = hidden_kind_or_throw(f.hidden_kind),
+          .pairs = layer_pairs(f.hidden_layers, student.config().layers, teacher.config().layers),
+          .map = state_map_or_throw(f.hidden_map),
+          .filter_steps = dim(f.filter_steps),
+          .filter_rate = f.filter_rate,
+          .seed = std::uint64_t(f.training.seed)};
+}
+
+RelationLoss relations_of(const DistillFlags& f, const Model& student, const Model& teacher) {
+  const dim most = std::gcd(student.config().kv_heads, teacher.config().kv_heads);
+  return {.weight = f.relations,
+          .heads = f.relation_heads > 0 ? dim(f.relation_heads) : most,
+          .pairs = layer_pairs(f.relation_layers, student.config().layers, teacher.config().layers)};
+}
+
 std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& student, const TrainingData& data,
                                         Held& held) {
   const std::string teacher = !f.teacher.empty()                ? f.teacher
@@ -82,6 +123,8 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
     const SortedLoss by_rank = {f.distill.temperature, f.cross_entropy < 0 ? 0.5 : f.cross_entropy};
     return distill_by_text_objective(by_rank, student, *held.teacher, data, kMostSequences);
   }
+  if (f.loss == "minillm")
+    return policy_objective({.teacher_mix = f.teacher_mix}, student, *held.teacher, data.longest(), kMostSequences);
   DistillLoss loss = f.distill;
   loss.divergence = &divergence_or_throw(f.loss);
   loss.cross_entropy = std::max(0.0, f.cross_entropy);
@@ -92,10 +135,54 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
     loss.options.gamma = gamma_of(f.gamma, held.teacher ? &*held.teacher : nullptr, data);
   }
   if (!f.cache.empty()) return from_cache(f, loss, student, data, held);
-  const HiddenLoss hidden = {f.hidden, hidden_kind_or_throw(f.hidden_kind),
-                             layer_pairs(f.hidden_layers, student.config().layers, held.teacher->config().layers)};
   return distill_objective(loss, student, *held.teacher, data.longest(), kMostSequences,
-                           {.hidden = hidden, .shared_tokens = shared});
+                           {hidden_of(f, student, *held.teacher), relations_of(f, student, *held.teacher), shared});
+}
+
+void add_state_options(CLI::App& app, DistillFlags& f) {
+  app.add_option("--hidden", f.hidden, "how much states between blocks count beside the loss, against the teacher's")
+      ->capture_default_str();
+  app.add_option("--hidden-kind", f.hidden_kind, "cosine: of states divided by their lengths, or mse")
+      ->capture_default_str();
+  app.add_option(
+         "--hidden-layers", f.hidden_layers,
+         "which blocks are compared, student:teacher from 0, e.g. 3:4,11:15; last; or uniform: all of the student")
+      ->capture_default_str();
+  app.add_option(
+         "--hidden-map", f.hidden_map,
+         "what states go through first: none (both must be as wide), projection: of the student's, learned on "
+         "the way (FitNets), or filters: of both, learned to give the text's tokens before the first step (TED)")
+      ->capture_default_str();
+  app.add_option("--filter-steps", f.filter_steps, "of 4 sequences, in which filters are learned first")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--filter-rate", f.filter_rate, "the learning rate there, falling by a line")->capture_default_str();
+  app.add_option("--relations", f.relations,
+                 "how much relations between tokens' queries, keys and values count beside the loss (MiniLMv2)")
+      ->capture_default_str();
+  app.add_option("--relation-layers", f.relation_layers, "as --hidden-layers")->capture_default_str();
+  app.add_option("--relation-heads", f.relation_heads,
+                 "parts that queries, keys and values are cut into (default: what both numbers of key-value heads "
+                 "have in common)");
+}
+
+void add_rollout_options(CLI::App& app, DistillFlags& f) {
+  app.add_option(
+      "--on-policy", f.on_policy,
+      "share of the steps that learn from what the student itself says after the data's beginnings (GKD); "
+      "adaptive: from 0, more by a tenth whenever the validation loss rises (DistiLLM) (default: 0; 0.5 with "
+      "minillm)");
+  app.add_option("--new-tokens", f.training.rollout.new_tokens, "most that it says")->capture_default_str();
+  app.add_option("--draw-temperature", f.training.rollout.temperature, "how it draws them")->capture_default_str();
+  app.add_option("--rise", f.training.rollout.rise, "of the validation loss, that adaptive answers")
+      ->capture_default_str();
+  app.add_option(
+      "--replay", f.replay,
+      "own texts that are kept to be learned from again, more and more instead of new ones (default: 0; 1000 "
+      "with adaptive)");
+  app.add_option("--teacher-mix", f.teacher_mix,
+                 "minillm: how much of the teacher's distribution answers are drawn from")
+      ->capture_default_str();
 }
 
 void set_up(CLI::App& app) {
@@ -107,7 +194,10 @@ void set_up(CLI::App& app) {
   std::string losses;
   for (const Divergence* d : divergences())
     losses += fmt::format("{}{} ({})", losses.empty() ? "" : "; ", d->name, d->summary);
-  losses += "; uld (probabilities compared by rank, for a teacher of any other vocabulary, with --cross-entropy)";
+  losses +=
+      "; uld (probabilities compared by rank, for a teacher of any other vocabulary, with --cross-entropy); minillm "
+      "(reverse_kl of "
+      "whole answers that are drawn: a policy gradient)";
   app.add_option("--teacher", f->teacher, "the model to learn from, in any format");
   app.add_option("--vocabulary", f->vocabulary,
                  "same: other vocabularies are refused; shared: where one is part of the other, the teacher reads the "
@@ -126,20 +216,8 @@ void set_up(CLI::App& app) {
   app.add_option("--cross-entropy", f->cross_entropy,
                  "share of the loss on the text's own tokens (default: 0; 0.5 with uld)")
       ->check(CLI::Range(0.0, 1.0));
-  app.add_option(
-         "--hidden", f->hidden,
-         "how much states between blocks count beside the loss, compared with the teacher's, which must be as wide")
-      ->capture_default_str();
-  app.add_option("--hidden-kind", f->hidden_kind, "cosine: of states divided by their lengths, or mse")
-      ->capture_default_str();
-  app.add_option("--hidden-layers", f->hidden_layers,
-                 "which blocks are compared, student:teacher from 0, e.g. 3:4,11:15; or uniform: all of the student")
-      ->capture_default_str();
-  app.add_option("--on-policy", f->training.rollout.share,
-                 "share of the steps that learn from what the student itself says after the data's beginnings (GKD)")
-      ->capture_default_str();
-  app.add_option("--new-tokens", f->training.rollout.new_tokens, "most that it says")->capture_default_str();
-  app.add_option("--draw-temperature", f->training.rollout.temperature, "how it draws them")->capture_default_str();
+  add_state_options(app, *f);
+  add_rollout_options(app, *f);
   app.add_option("--cache", f->cache,
                  "a file of the teacher's likeliest tokens for this data: made where it is not there, and then the "
                  "teacher need not run again");
@@ -148,6 +226,7 @@ void set_up(CLI::App& app) {
       ->capture_default_str();
   app.callback([f] {
     Held held;
+    choose_rollout(*f);
     run_training(f->training, "-distilled", [&](const Model& student, const TrainingData& data, const TrainOptions&) {
       return TrainingLoss{objective_of(*f, student, data, held), f->teacher.empty() && !f->training.student_from.empty()
                                                                      ? f->training.model
@@ -166,6 +245,9 @@ const Command distill_command = {
     "  pith distill model/ --student-from depth:layers=6 --data c4.txt --steps 200 -o smaller/\n"
     "  pith distill model-q3_k.gguf --teacher model/ --data c4.txt --lora 16 -o recovered-adapter.gguf\n"
     "  pith distill small/ --teacher large/ --data chats.jsonl --loss reverse_kl --on-policy 0.5\n"
+    "  pith distill small/ --teacher large/ --data chats.jsonl --loss skew_kl --on-policy adaptive\n"
+    "  pith distill small/ --teacher large/ --data chats.jsonl --loss minillm\n"
+    "  pith distill small/ --teacher large/ --data c4.txt --hidden 1 --hidden-map filters --relations 1\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3\n"
     "  pith distill small/ --teacher other-family/ --data c4.txt --loss uld\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss cakld --gamma data --hidden 0.5",

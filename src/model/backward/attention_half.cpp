@@ -113,17 +113,19 @@ void BlockBackward::Impl::copy_heads() {
   }
 }
 
-float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients& wanted) {
+float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients& wanted, const HeadsSink& sink) {
   const Block& b = block();
   float* dout = reserve(dattended, n * q_width);
   linear(b.o, at->tape.attended, dbranch, dout, false, wanted.o);
 
   fill_rope();
   copy_heads();
-  const std::vector<float> raw_q =
-      b.q_norm.weight ? std::vector<float>(q.as<float>(), q.as<float>() + n * q_width) : std::vector<float>();
-  const std::vector<float> raw_k =
-      b.k_norm.weight ? std::vector<float>(k.as<float>(), k.as<float>() + n * kv_width) : std::vector<float>();
+  const auto copy_if = [&](bool wanted_again, const Buffer& rows, dim width) {
+    const auto* from = rows.as<float>();
+    return wanted_again ? std::vector<float>(from, from + n * width) : std::vector<float>();
+  };
+  const std::vector<float> raw_q = copy_if(b.q_norm.weight || sink, q, q_width),
+                           raw_k = copy_if(b.k_norm.weight || sink, k, kv_width);
   to_scores(q.as<float>(), config.heads, b.q_norm);
   to_scores(k.as<float>(), config.kv_heads, b.k_norm);
   std::vector<SequenceRows> sequences;
@@ -145,6 +147,9 @@ float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients
                          {q.as<float>(), k.as<float>(), v.as<float>(), dout, q_gradient, k_gradient, v_gradient});
   from_scores(raw_q.data(), q_gradient, config.heads, b.q_norm, wanted.q_norm);
   from_scores(raw_k.data(), k_gradient, config.kv_heads, b.k_norm, wanted.k_norm);
+  if (sink)
+    sink({raw_q.data(), raw_k.data(), v.as<float>(), q_gradient, k_gradient, v_gradient, q_width, kv_width,
+          at->lengths});
   return input_of_heads(q_gradient, k_gradient, v_gradient, wanted);
 }
 

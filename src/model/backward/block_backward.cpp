@@ -170,7 +170,7 @@ float* BlockBackward::Impl::ffn(const float* dbranch, const BlockGradients& want
   return dx;
 }
 
-void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted, dim slot) {
+void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted, dim slot, const HeadsSink& sink) {
   at = &slots[std::size_t(slot)];
   layer = at->layer;
   n = at->rows;
@@ -187,7 +187,7 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
       ffn(branch_gradient(gradient, b.ffn_post_norm, at->tape.ffn_out, wanted.ffn_post_norm), wanted);
   if (config.parallel_block) {
     const float* dbranch = branch_gradient(gradient, b.attn_post_norm, at->tape.attn_out, wanted.attn_post_norm);
-    float* dattn_in = attention(dbranch, wanted);
+    float* dattn_in = attention(dbranch, wanted, sink);
     if (b.ffn_norm.weight)
       join(b.ffn_norm, x, dffn_in, wanted.ffn_norm);
     else
@@ -197,7 +197,7 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
     PITH_CHECK(at->tape.middle.filled == n);
     join(b.ffn_norm, at->tape.middle.rows(), dffn_in, wanted.ffn_norm);
     const float* dbranch = branch_gradient(gradient, b.attn_post_norm, at->tape.attn_out, wanted.attn_post_norm);
-    join(b.attn_norm, x, attention(dbranch, wanted), wanted.attn_norm);
+    join(b.attn_norm, x, attention(dbranch, wanted, sink), wanted.attn_norm);
   }
   if (!all_finite(gradient, values))
     throw Error(Blame::input, "gradients", fmt::format("expected finite gradients, got others in layer {}", layer),
@@ -214,8 +214,8 @@ void BlockBackward::forward(dim layer, float* hidden, std::span<const dim> lengt
   impl_->forward(layer, hidden, lengths, slot);
 }
 
-void BlockBackward::backward(float* gradient, const BlockGradients& wanted, dim slot) {
-  impl_->backward(gradient, wanted, slot);
+void BlockBackward::backward(float* gradient, const BlockGradients& wanted, dim slot, const HeadsSink& heads) {
+  impl_->backward(gradient, wanted, slot, heads);
 }
 
 dim BlockBackward::working_bytes() const {

@@ -2,6 +2,7 @@
 // it: a block's activations are kept from its forward to its backward only, so a whole model needs the residual stream
 // between its blocks and one block's tape.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -25,6 +26,16 @@ struct BlockGradients {
 };
 Gradient* find_gradient(BlockGradients& gradients, Role role);  // of a matrix; null where no such lies in a block
 
+// What a block's query, key and value matrices give of some sequences one after another, and the gradients of that, to
+// be added to. q: (rows, heads * head_dim); k, v: (rows, kv_heads * head_dim).
+struct HeadRows {
+  const float *q = nullptr, *k = nullptr, *v = nullptr;
+  float *dq = nullptr, *dk = nullptr, *dv = nullptr;
+  dim q_width = 0, kv_width = 0;
+  std::span<const dim> lengths;
+};
+using HeadsSink = std::function<void(const HeadRows& heads)>;
+
 class BlockBackward {
  public:
   // Views: the blocks may change between calls, but not between forward and backward. Up to `sequences` at once, each
@@ -38,7 +49,8 @@ class BlockBackward {
   void forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot = 0);
   // Of the slot's last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients
   // are added to. Error(input) where a gradient is not finite.
-  void backward(float* gradient, const BlockGradients& wanted, dim slot = 0);
+  // heads: sees the attention's once its own gradients are there; may be empty.
+  void backward(float* gradient, const BlockGradients& wanted, dim slot = 0, const HeadsSink& heads = {});
 
   dim working_bytes() const;                              // of the tapes and the workspaces so far
   static dim slot_bytes(const Config& config, dim rows);  // of one tape, about

@@ -25,13 +25,13 @@ struct BlockBackward::Impl {
   Impl(const Network& network, dim max_length, dim most_sequences, dim slot_count);
 
   void forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot);
-  void backward(float* gradient, const BlockGradients& wanted, dim slot);
+  void backward(float* gradient, const BlockGradients& wanted, dim slot, const HeadsSink& sink);
 
   // dbranch: the gradient of what joined the residual stream; returns that of the branch before its norm, (n, hidden).
   const float* branch_gradient(const float* gradient, const Norm& post, const Tape::Record& branch, Gradient wanted);
   // Returns the gradient of the input that the feed-forward network's (attention's) matrices read, (n, hidden).
   float* ffn(const float* dbranch, const BlockGradients& wanted);
-  float* attention(const float* dbranch, const BlockGradients& wanted);
+  float* attention(const float* dbranch, const BlockGradients& wanted, const HeadsSink& sink);
   // Queries or keys on their way to the scores and back: x (n, heads * head_dim).
   void to_scores(float* x, dim heads, const Norm& norm) const;
   void from_scores(const float* raw, float* gradient, dim heads, const Norm& norm, Gradient wanted);

@@ -106,7 +106,9 @@ struct ModelBackward::Impl {
     std::fill_n(reserve(gradient, rows * config.hidden), rows * config.hidden, 0.0f);
     const auto most = std::size_t(logit_rows(config));
     double sum = 0;
-    for (std::size_t at = 0; at < places.size(); at += most) {
+    const std::size_t pieces = (places.size() + most - 1) / most;
+    for (std::size_t piece = 0; piece < pieces; ++piece) {
+      const std::size_t at = (loss.last_first() ? pieces - 1 - piece : piece) * most;
       const auto some = places.subspan(at, std::min(most, places.size() - at));
       float* logits = head.logits(stream.as<float>(), some);
       sum += loss.part(some, logits);
@@ -115,17 +117,22 @@ struct ModelBackward::Impl {
     return sum;
   }
 
-  void run_backward(const TokenLoss& loss, const std::function<BlockGradients(dim layer)>& wanted,
-                    const std::function<void(dim layer)>& done) {
+  // Returns the loss of what is seen within blocks.
+  double run_backward(TokenLoss& loss, const std::function<BlockGradients(dim layer)>& wanted,
+                      const std::function<void(dim layer)>& done) {
+    double sum = 0;
     for (dim l = config.layers - 1; l >= 0; --l) {
       if (loss.sees_block(l))
         add(gradient.as<float>(), block_gradient[std::size_t(l)].as<float>(), rows * config.hidden);
       const BlockGradients gradients = wanted(l);
       const bool has_tape = l >= first_kept();
       if (!has_tape) block.forward(l, before[std::size_t(l)].as<float>(), lengths, 0);
-      block.backward(gradient.as<float>(), gradients, has_tape ? l - first_kept() : 0);
+      HeadsSink heads;
+      if (loss.sees_heads(l)) heads = [&](const HeadRows& rows_of) { sum += loss.heads_part(l, rows_of); };
+      block.backward(gradient.as<float>(), gradients, has_tape ? l - first_kept() : 0, heads);
       if (done) done(l);
     }
+    return sum;
   }
 
   void embeddings(std::span<const std::vector<Token>> sequences, const OuterGradients& outer) {
@@ -168,8 +175,8 @@ double ModelBackward::run(std::span<const std::vector<Token>> sequences, std::sp
                           const std::function<void(dim layer)>& done) {
   Impl& i = *impl_;
   const double between = i.run_forward(sequences, loss);
-  const double value = between + i.run_head(places, loss, outer);
-  i.run_backward(loss, wanted, done);
+  double value = between + i.run_head(places, loss, outer);
+  value += i.run_backward(loss, wanted, done);
   i.embeddings(sequences, outer);
   return value;
 }

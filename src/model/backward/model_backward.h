@@ -26,6 +26,11 @@ class TokenLoss {
   // `gradient`; x, gradient: (rows, hidden), of the tokens of all sequences one after another.
   virtual bool sees_block(dim /*layer*/) const { return false; }
   virtual double block_part(dim /*layer*/, const float* /*x*/, dim /*rows*/, float* /*gradient*/) { return 0; }
+  // Whether it looks at a block's queries, keys and values. Then its part, with the gradients added to.
+  virtual bool sees_heads(dim /*layer*/) const { return false; }
+  virtual double heads_part(dim /*layer*/, const HeadRows& /*heads*/) { return 0; }
+  // Whether it wants the last places first.
+  virtual bool last_first() const { return false; }
 };
 
 class ModelBackward {
