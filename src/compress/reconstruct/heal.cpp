@@ -3,8 +3,8 @@
 #include "compress/method.h"
 #include "core/error.h"
 #include "io/sha256.h"
-#include "train/result.h"
 #include "train/distill.h"
+#include "train/result.h"
 #include "train/trainer.h"
 
 namespace pith {
