@@ -85,7 +85,7 @@ class Strip {
       } else {
         static_cast<ErrorSums&>(sums[i]) = error_sums(plain + i * cols_, decoded_.data(), cols_);
       }
-      sums[i].zeros = std::count(decoded_.begin(), decoded_.end(), 0.0f);
+      sums[i].zeros = count_zeros(decoded_.data(), cols_);
       if (!std::isfinite(sums[i].error)) throw overflow(task_, decoded_.data(), r);
     }
   }

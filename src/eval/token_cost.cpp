@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/parallel.h"
+#include "kernels/rows.h"
 
 namespace pith {
 namespace {
@@ -54,7 +55,7 @@ ZeroCount count_zeros(const Model& model) {
       std::vector<float> row(static_cast<std::size_t>(cols));
       for (dim r = begin; r < end; ++r) {
         decode_row(t, r, row.data());
-        zeros[std::size_t(r)] = dim(std::count(row.begin(), row.end(), 0.0f));
+        zeros[std::size_t(r)] = count_zeros(row.data(), dim(row.size()));
       }
     });
     total.values += rows * cols;

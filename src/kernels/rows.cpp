@@ -20,6 +20,7 @@ bool all_finite(const float* x, dim n) { return PITH_PICK(active_isa(), all_fini
 ErrorSums error_sums(const float* source, const float* decoded, dim n) {
   return PITH_PICK(active_isa(), error_sums(source, decoded, n));
 }
+dim count_zeros(const float* x, dim n) { return PITH_PICK(active_isa(), count_zeros(x, n)); }
 void softmax_row(float* x, dim n) { PITH_PICK(active_isa(), softmax_row(x, n)); }
 void softmax_columns(const ColumnSoftmax& call) { PITH_PICK(active_isa(), softmax_columns(call)); }
 

@@ -37,6 +37,7 @@ struct ErrorSums {
   double error = 0;   // of (source - decoded)^2
 };
 ErrorSums error_sums(const float* source, const float* decoded, dim n);
+dim count_zeros(const float* x, dim n);  // n below 2^34; -0 is one
 // x = exp(x - max) / sum; returns nothing else. n >= 1.
 void softmax_row(float* x, dim n);
 

@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "formats/sparse_rows.h"
+#include "kernels/rows.h"
 
 namespace pith {
 
@@ -17,7 +18,7 @@ dim values_not_zero(const ModelTensor& t) {
     std::vector<float> row(static_cast<std::size_t>(t.weight.cols));
     for (dim r = begin; r < end; ++r) {
       decode_row(t, r, row.data());
-      of_row[std::size_t(r)] = t.weight.cols - std::count(row.begin(), row.end(), 0.0f);
+      of_row[std::size_t(r)] = t.weight.cols - count_zeros(row.data(), t.weight.cols);
     }
   });
   return std::accumulate(of_row.begin(), of_row.end(), dim(0));
