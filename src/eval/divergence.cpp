@@ -4,6 +4,7 @@
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/parallel.h"
+#include "eval/kept_base.h"
 #include "eval/perplexity.h"
 #include "eval/scored_run.h"
 #include "ops/scoring.h"
@@ -65,41 +66,40 @@ Divergence divergence_of(Rows& rows, std::span<const dim> sizes) {
 class PairedRun {
  public:
   PairedRun(const Model& model, const Model& base, const WindowSet& set, std::span<const WindowStep> steps,
-            const EvalOptions& options)
+            const EvalOptions& options, KeptBase& kept)
       : set_(set),
         targets_(scored_targets(set)),
         vocab_(model.config().vocab),
         base_vocab_(base.config().vocab),
         rows_(targets_.size()),
         model_(model, set, steps, options.kv, plan_of(options), options.fast),
-        base_(base, set, steps) {
+        kept_(kept) {
     check_targets(targets_, std::min(vocab_, base_vocab_));
-    dim most = 0;
-    for (const WindowStep& step : steps) most = std::max(most, step.rows);
-    held_.reserve(most * base_vocab_ * dim(sizeof(float)));
+    if (kept.complete())
+      base_totals_ = kept.totals();
+    else
+      base_.emplace(base, set, steps);
   }
 
-  void run(const WindowStep& step) {
-    const Stopwatch base_watch;
-    base_.run(step, [&](dim first_row, const float* logits, dim rows) {
-      std::memcpy(held(step, first_row), logits, std::size_t(rows * base_vocab_) * sizeof(float));
-    });
-    base_totals_.seconds += base_watch.seconds();
-    base_totals_.tokens += step.tokens;
-
+  void run(const WindowStep& step, std::size_t index) {
+    const float* base_logits = base_ ? run_base(step) : kept_.logits(index);
     const Stopwatch watch;
     model_.run(step, [&](dim first_row, const float* logits, dim rows) {
       parallel_for(rows, [&](dim r) {
         const dim at = first_row + r;
-        const RowPair pair{logits + r * vocab_, vocab_, held(step, at), base_vocab_};
+        const RowPair pair{logits + r * vocab_, vocab_, base_logits + (at - step.first_row) * base_vocab_, base_vocab_};
         rows_.set(std::size_t(at), compare_rows(pair, targets_[std::size_t(at)]));
       });
     });
     totals_.seconds += watch.seconds();
     totals_.tokens += step.tokens;
+    if (kept_.wants()) kept_.add(std::move(held_));
     const auto begin = rows_.finite.begin() + step.first_row, end = begin + step.rows;
     const auto bad = std::find(begin, end, 0);
     if (bad != end) throw_not_finite(set_, dim(bad - rows_.finite.begin()), "the model or its base");
+  }
+  void finish() {
+    if (base_) kept_.finish(base_totals_);
   }
 
   Rows& rows() { return rows_; }
@@ -107,21 +107,34 @@ class PairedRun {
   const RunTotals& base_totals() const { return base_totals_; }
 
  private:
-  float* held(const WindowStep& step, dim row) { return held_.as<float>() + (row - step.first_row) * base_vocab_; }
+  const float* run_base(const WindowStep& step) {
+    held_.reserve(step.rows * base_vocab_ * dim(sizeof(float)));
+    float* held = held_.as<float>();
+    const Stopwatch watch;
+    base_->run(step, [&](dim first_row, const float* logits, dim rows) {
+      std::memcpy(held + (first_row - step.first_row) * base_vocab_, logits,
+                  std::size_t(rows * base_vocab_) * sizeof(float));
+    });
+    base_totals_.seconds += watch.seconds();
+    base_totals_.tokens += step.tokens;
+    return held;
+  }
 
   const WindowSet& set_;
   std::vector<Token> targets_;
   dim vocab_, base_vocab_;
   Rows rows_;
   Buffer held_;
-  WindowRunner model_, base_;
+  WindowRunner model_;
+  KeptBase& kept_;
+  std::optional<WindowRunner> base_;  // where its logits are not there already
   RunTotals totals_, base_totals_;
 };
 
 }  // namespace
 
 Comparison compare(const Model& model, const Model& base, std::string_view text, const EvalOptions& options,
-                   Progress& progress) {
+                   Progress& progress, KeptBase* kept) {
   const Protocol& protocol = protocol_or_throw(options.protocol);
   dim context = base.config().context;
   if (model.config().context > 0 && (context <= 0 || model.config().context < context))
@@ -133,11 +146,15 @@ Comparison compare(const Model& model, const Model& base, std::string_view text,
   const auto steps = plan_steps(set, options.batch_tokens,
                                 kHeldLogitsBytes / (std::max<dim>(base.config().vocab, 1) * dim(sizeof(float))));
   progress.begin("divergence", dim(set.windows.size()));
-  PairedRun run(model, base, set, steps, options);
-  for (const WindowStep& step : steps) {
-    run.run(step);
-    progress.advance(windows_ended_by(step, set));
+  KeptBase none(0);
+  KeptBase& logits = kept ? *kept : none;
+  logits.begin(base, set, steps);
+  PairedRun run(model, base, set, steps, options, logits);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    run.run(steps[i], i);
+    progress.advance(windows_ended_by(steps[i], set));
   }
+  run.finish();
   progress.end();
 
   Comparison result;

@@ -80,12 +80,14 @@ EvalResult evaluate(const Model& model, std::string_view text, const EvalOptions
 
 // Both models are run window by window on the same tokens. Vocabularies may differ by padding rows (the
 // distributions are compared on the rows both have); tokenizers that disagree on this text are an
-// Error(input). A model compared with itself diverges by exactly 0.
+// Error(input). A model compared with itself diverges by exactly 0. `kept`: what the base says is remembered for the
+// next comparison; results are the same.
 struct Comparison {
   EvalResult model;
   Divergence divergence;
 };
+class KeptBase;  // eval/kept_base.h
 Comparison compare(const Model& model, const Model& base, std::string_view text, const EvalOptions& options,
-                   Progress& progress = no_progress());
+                   Progress& progress = no_progress(), KeptBase* kept = nullptr);
 
 }  // namespace pith

@@ -157,7 +157,7 @@ ModelRecord Measurer::measure(const std::string& path, Progress& progress) const
 void Measurer::add_quality(const Model& model, const Model* base, ModelRecord& record, Progress& progress) const {
   if (text_.empty()) return;
   if (base) {
-    const Comparison got = compare(model, *base, text_, options_.eval, progress);
+    const Comparison got = compare(model, *base, text_, options_.eval, progress, &base_logits_);
     record.quality = quality_of(got.model);
     record.quality->against_base = divergence_of(got.divergence);
     return;

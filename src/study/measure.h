@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/progress.h"
+#include "eval/kept_base.h"
 #include "eval/perplexity.h"
 #include "eval/speed.h"
 #include "eval/tasks/run_tasks.h"
@@ -49,6 +50,7 @@ class Measurer {
   MeasureOptions options_;
   std::string base_, text_, text_hash_;
   MachinePeaks peaks_;
+  mutable KeptBase base_logits_;  // so that the base is run once for all models
 };
 
 // What of a record does not depend on the day: without speeds and the seconds of compressing.

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "eval/kept_base.h"
 #include "tests/shared_data.h"
 
 namespace pith {
@@ -179,6 +180,34 @@ TEST(Divergence, AModelDivergesFromItselfByExactlyNothing) {
   EXPECT_EQ(got.divergence.top5_overlap.mean, 1.0);
   EXPECT_EQ(got.model.nll.mean, got.divergence.base.nll.mean);
   EXPECT_EQ(got.model.nll.mean, evaluate(model, test::read_file(text), stories(4)).nll.mean);
+}
+
+TEST(Divergence, IsTheSameWhereTheBaseIsRemembered) {
+  PITH_NEED_DATA(path, kStories);
+  PITH_NEED_DATA(half, kStoriesF16);
+  PITH_NEED_DATA(text_path, kText);
+  const Model base = Model::open(path), other = Model::open(half);
+  const std::string text = test::read_file(text_path);
+  KeptBase kept;
+  const auto expect_same = [&](const Model& model, const Model& against, dim windows) {
+    const Comparison got = compare(model, against, text, stories(windows), no_progress(), &kept),
+                     expected = compare(model, against, text, stories(windows));
+    EXPECT_EQ(got.divergence.kl.mean, expected.divergence.kl.mean);
+    EXPECT_EQ(got.divergence.kl_by_window, expected.divergence.kl_by_window);
+    EXPECT_EQ(got.divergence.base.nll.mean, expected.divergence.base.nll.mean);
+    EXPECT_EQ(got.model.nll.mean, expected.model.nll.mean);
+    EXPECT_TRUE(kept.complete());
+  };
+  expect_same(other, base, 12);  // two steps of the text
+  const float* first = kept.logits(0);
+  expect_same(base, base, 12);
+  EXPECT_EQ(kept.logits(0), first);  // the base was not run again
+  expect_same(other, base, 3);
+  expect_same(base, other, 3);
+  KeptBase small(1000);
+  const Comparison got = compare(other, base, text, stories(3), no_progress(), &small);
+  EXPECT_FALSE(small.complete());
+  EXPECT_EQ(got.divergence.kl.mean, compare(other, base, text, stories(3)).divergence.kl.mean);
 }
 
 TEST(Divergence, HalfPrecisionIsNear) {

@@ -6,6 +6,7 @@
 #include "cli/eval/fidelity.h"
 #include "cli/eval/tasks.h"
 #include "core/error.h"
+#include "eval/kept_base.h"
 #include "eval/perplexity.h"
 #include "eval/text.h"
 #include "io/files.h"
@@ -62,11 +63,13 @@ Rows run(const EvalArguments& a) {
   if (!a.against.empty()) base = Model::open(a.against);
   Rows rows;
   if (base) rows.base_bytes = base->file_bytes();
+  KeptBase base_logits;
   for (const auto& path : a.models) {
     const Model model = Model::open(path);
     Row row{path, model.file_bytes(), {}, {}, {}};
     if (base) {
-      Comparison comparison = compare(model, *base, text, options, terminal_progress());
+      Comparison comparison =
+          compare(model, *base, text, options, terminal_progress(), a.models.size() > 1 ? &base_logits : nullptr);
       row.result = std::move(comparison.model);
       row.divergence = std::move(comparison.divergence);
       if (a.fidelity.wanted) row.fidelity = measure_fidelity(model, *base, text, options, a.fidelity);
