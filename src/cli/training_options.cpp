@@ -32,6 +32,7 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
                  "learn adapters of this rank; the model itself, in whatever format, stays as it is (QLoRA)")
       ->check(CLI::Range(1, 4096));
   app.add_option("--alpha", o.alpha, "how much adapters count, times 1 / rank (default: twice the rank)");
+  app.add_flag("--dora", o.dora, "of adapters: learn the rows' lengths apart from their directions (DoRA)");
   app.add_option("--roles", o.roles, "which matrices get adapters, e.g. 'attn_q|attn_v' (default: all linear layers)");
   app.add_flag("--norms", o.norms, "learn the norms alone");
   app.add_flag("--scales", o.scales,
@@ -85,14 +86,15 @@ namespace {
 TrainWhat what_of(const TrainingFlags& o) {
   if (int(o.norms) + int(o.scales) + int(o.lora > 0) > 1)
     throw input_error("train", "expected one of --lora, --norms and --scales, got more");
-  if (o.lora == 0 && (o.alpha != 0 || !o.roles.empty()))
-    throw input_error("train", "expected --lora with --alpha or --roles");
+  if (o.lora == 0 && (o.alpha != 0 || !o.roles.empty() || o.dora))
+    throw input_error("train", "expected --lora with --alpha, --roles or --dora");
   return o.lora > 0 ? TrainWhat::lora : o.norms ? TrainWhat::norms : o.scales ? TrainWhat::scales : TrainWhat::full;
 }
 
 TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   TrainOptions t;
   t.choice = {.what = what_of(o), .rank = dim(o.lora), .alpha = o.alpha != 0 ? o.alpha : 2 * double(o.lora)};
+  t.choice.dora = o.dora;
   t.choice.seed = t.seed = std::uint64_t(o.seed);
   t.choice.bf16 = o.precision == "bf16";
   t.choice.eight_bit_moments = o.optimizer == "adamw_8bit";
@@ -218,7 +220,9 @@ std::optional<Model> smaller_model(const TrainingFlags& o, const Model& source) 
 }
 
 std::string what_text(const TrainChoice& choice) {
-  if (choice.what == TrainWhat::lora) return fmt::format("adapters of rank {}, alpha {:g}", choice.rank, choice.alpha);
+  if (choice.what == TrainWhat::lora)
+    return fmt::format("adapters of rank {}, alpha {:g}{}", choice.rank, choice.alpha,
+                       choice.dora ? ", and lengths of rows (DoRA)" : "");
   if (choice.what == TrainWhat::norms) return "norms";
   if (choice.what == TrainWhat::scales) return "scales";
   return choice.rounded.empty() ? "all values" : "all values, rounded on the way";
@@ -234,6 +238,9 @@ void run_training(const TrainingFlags& o, const char* ending, const MakeLoss& ma
   if (!o.overwrite && std::filesystem::exists(target))
     throw Error(Blame::input, target, "expected a place for the output, something is there", "--overwrite replaces it");
   TrainOptions options = options_of(o, target);
+  if (o.dora && model.is_gguf())
+    throw Error(Blame::input, "dora", "expected a base as a Hugging Face folder: GGUF adapters have no magnitudes",
+                "pith convert MODEL --to hf writes one");
   round_as_written(o, model, options.choice);
   TrainingData data = training_data(model.tokenizer(), model.config(),
                                     {{o.data.begin(), o.data.end()}, dim(o.length), o.train_on_prompts});

@@ -23,8 +23,8 @@ struct TrainingFlags {
   double validation = 0;
   double alpha = 0, rate = 0, warmup = 0.05, weight_decay = 0, clip = 1, epochs = 1, beta2 = 0.999;
   Rollout rollout;  // distill
-  bool norms = false, scales = false, keep_zeros = false, train_on_prompts = false, resume = false, overwrite = false,
-       json = false;
+  bool norms = false, scales = false, dora = false, keep_zeros = false, train_on_prompts = false, resume = false,
+       overwrite = false, json = false;
 };
 
 void add_training_options(CLI::App& app, TrainingFlags& flags);

@@ -42,7 +42,7 @@ void SourceRows::decode(dim row, bool dither, float* values) const {
     w.format->decode(*w.format, encoded, w.cols, values);
   if (in_.outliers) add_row(*in_.outliers, row, values);
   if (dither) add_dither(*w.format, encoded, w.cols, seed_, row * w.cols, values);
-  if (adapter_) adapter_->add(out_.source, row, values);
+  if (adapter_) adapter_->apply(out_.source, row, values);
   if (scales_) scale(row, values);
   if (out_.add != 0)
     for (dim c = 0; c < w.cols; ++c) values[c] += out_.add;

@@ -238,11 +238,37 @@ void turned_linear(const LinearCall& c, LinearWorkspace& ws) {
   }
 }
 
+// The sum of a matrix and its low-rank term, rows times their factors, then the bias.
+void factored_rows(const LinearCall& c, LinearWorkspace& ws) {
+  const dim rows = weight_rows(*c.weight);
+  ws.scaled.reserve(c.n * rows * dim(sizeof(float)));
+  auto* z = ws.scaled.as<float>();
+  LowRankTerm sum = *c.low_rank;
+  sum.row_factors = nullptr;
+  LinearCall plain = c;
+  plain.low_rank = &sum;
+  plain.bias = nullptr;
+  plain.add = false;
+  plain.y = z;
+  plain.y_stride = rows;
+  linear(plain, ws);
+  const float* factors = c.low_rank->row_factors;
+  parallel_for(
+      c.n,
+      [&](dim i) {
+        float* y = c.y + i * c.y_stride;
+        for (dim r = 0; r < rows; ++r)
+          y[r] = (c.add ? y[r] : 0) + factors[r] * z[i * rows + r] + (c.bias ? c.bias[r] : 0);
+      },
+      grain_of(rows));
+}
+
 }  // namespace
 
 void linear(const LinearCall& call, LinearWorkspace& workspace) {
   PITH_CHECK(call.weight && call.x && call.y);
   if (call.n == 0) return;
+  if (call.low_rank && call.low_rank->row_factors) return factored_rows(call, workspace);
   if (call.low_rank) {
     LinearCall base = call;
     base.low_rank = nullptr;

@@ -18,9 +18,10 @@ struct LinearWorkspace {
   Buffer inputs;   // x rounded
   Buffer turned;   // x and y of a turned matrix
   Buffer low_rank;
+  Buffer scaled;  // y of a matrix with row factors
   dim size_bytes() const {
     return packed.size_bytes() + widened.size_bytes() + inputs.size_bytes() + turned.size_bytes() +
-           low_rank.size_bytes();
+           low_rank.size_bytes() + scaled.size_bytes();
   }
 };
 

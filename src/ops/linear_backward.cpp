@@ -108,11 +108,42 @@ void bias_gradient(const LinearBackwardCall& c, dim rows) {
   });
 }
 
+// With row factors: their gradient, from what the rows give without them; then all else as of dy times the factors.
+void factored_rows_backward(const LinearBackwardCall& c, LinearBackwardWorkspace& ws) {
+  const dim rows = weight_rows(*c.weight);
+  if (c.dbias) bias_gradient(c, rows);
+  LowRankTerm sum = *c.low_rank;
+  sum.row_factors = nullptr;
+  if (c.drow_factors) {
+    ws.unscaled.reserve(c.n * rows * dim(sizeof(float)));
+    auto* u = ws.unscaled.as<float>();
+    linear({.weight = c.weight, .x = c.x, .n = c.n, .y = u, .y_stride = rows, .low_rank = &sum}, ws.forward);
+    parallel_ranges(rows, std::max<dim>(16, grain_of(c.n)), [&](dim begin, dim end) {
+      for (dim i = 0; i < c.n; ++i)
+        for (dim r = begin; r < end; ++r) c.drow_factors[r] += c.dy[i * rows + r] * u[i * rows + r];
+    });
+  }
+  ws.scaled.reserve(c.n * rows * dim(sizeof(float)));
+  auto* dy = ws.scaled.as<float>();
+  parallel_for(
+      c.n,
+      [&](dim i) {
+        for (dim r = 0; r < rows; ++r) dy[i * rows + r] = c.dy[i * rows + r] * c.low_rank->row_factors[r];
+      },
+      grain_of(rows));
+  LinearBackwardCall plain = c;
+  plain.dy = dy;
+  plain.dbias = nullptr;
+  plain.low_rank = &sum;
+  linear_backward(plain, ws);
+}
+
 }  // namespace
 
 void linear_backward(const LinearBackwardCall& c, LinearBackwardWorkspace& ws) {
   PITH_CHECK(c.weight && c.dy && (c.x || !(c.dweight || c.dlow_rank_a)));
   if (c.n == 0) return;
+  if (c.low_rank && c.low_rank->row_factors) return factored_rows_backward(c, ws);
   const dim rows = weight_rows(*c.weight), cols = weight_cols(*c.weight);
   const Encoded* narrow_weight = has_bf16_products() ? plain(*c.weight, bf16_format()) : nullptr;
   Operand dy = {DenseType::f32, c.dy}, x = {DenseType::f32, c.x};

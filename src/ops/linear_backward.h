@@ -11,8 +11,12 @@ struct LinearBackwardWorkspace {
   Buffer narrowed;  // operands in bf16
   Buffer squared;   // operands squared
   Buffer low_rank;
+  Buffer scaled;    // dy times row factors
+  Buffer unscaled;  // y without them
+  LinearWorkspace forward;
   dim size_bytes() const {
-    return weight.size_bytes() + narrowed.size_bytes() + squared.size_bytes() + low_rank.size_bytes();
+    return weight.size_bytes() + narrowed.size_bytes() + squared.size_bytes() + low_rank.size_bytes() +
+           scaled.size_bytes() + unscaled.size_bytes() + forward.size_bytes();
   }
 };
 
@@ -28,6 +32,7 @@ struct LinearBackwardCall {
   bool squares = false;                   // dweight gets, for each row of x, the square of its part dy^T x instead
   const LowRankTerm* low_rank = nullptr;  // added to the matrix; null: nothing
   float *dlow_rank_a = nullptr, *dlow_rank_b = nullptr;  // added to; null: not wanted
+  float* drow_factors = nullptr;                         // (rows), added to; null: not wanted
 };
 void linear_backward(const LinearBackwardCall& call, LinearBackwardWorkspace& workspace);
 

@@ -10,6 +10,9 @@ struct LowRankTerm {
   const float* b = nullptr;  // (rows, rank)
   dim rank = 0, rows = 0, cols = 0;
   float scale = 1;
+  // (rows): of each row of W + scale B A, before the bias (DoRA, arXiv:2402.09353); null: 1. What is below is of the
+  // sum alone; `linear` and `linear_backward` take factors into account.
+  const float* row_factors = nullptr;
 };
 
 // x (n, cols), dense; row i of y, (rows), at y + i * y_stride.

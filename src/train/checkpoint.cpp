@@ -153,7 +153,7 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                     {"data", data.hash},
                     {"objective", {objective.describe(), objective.identity()}},
                     {"what", int(o.choice.what)},
-                    {"lora", {o.choice.rank, o.choice.alpha, o.choice.seed, roles}},
+                    {"lora", {o.choice.rank, o.choice.alpha, o.choice.seed, roles, o.choice.dora}},
                     {"bf16", o.choice.bf16},
                     {"keep_zeros", o.keep_zeros},
                     {"adamw", {o.adamw.beta1, o.adamw.beta2, o.adamw.eps, o.adamw.decay}},

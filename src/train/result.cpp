@@ -39,6 +39,10 @@ std::vector<AdapterPart> learned_adapter(const Trainable& trainable) {
   std::vector<AdapterPart> parts;
   const auto& all = trainable.parameters();
   for (std::size_t i = 0; i + 1 < all.size(); i += 2) {
+    if (all[i].kind == ParameterKind::magnitude) {  // of the pair before
+      parts.back().magnitudes.assign(all[i].values.as<float>(), all[i].values.as<float>() + all[i].size());
+      if (++i + 1 >= all.size()) break;
+    }
     const Parameter &a = all[i], &b = all[i + 1];
     PITH_CHECK(a.kind == ParameterKind::low_rank_a && b.kind == ParameterKind::low_rank_b);
     AdapterPart& part = parts.emplace_back();

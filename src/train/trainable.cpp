@@ -12,6 +12,7 @@
 #include "formats/format.h"
 #include "ops/dense_product.h"
 #include "train/grid_scales.h"
+#include "train/row_lengths.h"
 
 namespace pith {
 
@@ -25,7 +26,8 @@ struct Trainable::Impl {
   std::vector<const Format*> rounded;  // TrainChoice::rounded
   ActSpec activations;
   std::list<LowRankTerm> terms;
-  std::map<std::size_t, GridScales> scales;  // by parameter
+  std::map<std::size_t, RowLengths> lengths;  // by parameter, a magnitude
+  std::map<std::size_t, GridScales> scales;   // by parameter
   std::vector<BlockGradients> wanted;
   OuterGradients outer;
 
@@ -71,6 +73,7 @@ struct Trainable::Impl {
   void use_vector(Parameter& p);
   void use_low_rank(Parameter& a, Parameter& b, float scale);
   void use_scales(std::size_t parameter, const Parameter& p);
+  void use_magnitude(std::size_t parameter, const Parameter& p);
 };
 
 const Format* Trainable::Impl::format_of(const Parameter& p) const {
@@ -151,6 +154,13 @@ void Trainable::Impl::use_scales(std::size_t parameter, const Parameter& p) {
   find_gradient(wanted[std::size_t(t.layer)], t.role)->weight = own.gradient();
 }
 
+void Trainable::Impl::use_magnitude(std::size_t parameter, const Parameter& p) {
+  const ModelTensor& t = model.tensors()[p.tensor];
+  RowLengths& own = lengths.try_emplace(parameter, t).first->second;
+  terms.back().row_factors = own.factors();
+  find_gradient(wanted[std::size_t(t.layer)], t.role)->row_factors = own.gradient();
+}
+
 std::size_t Trainable::add(std::size_t tensor, ParameterKind kind, dim rows, dim cols) {
   parameters_.emplace_back(tensor, kind, rows, cols, eight_bits_);
   return parameters_.size() - 1;
@@ -218,6 +228,12 @@ void Trainable::add_lora(const Model& model, const TrainChoice& choice) {
     for (dim k = 0; k < a.size(); ++k)
       a.values.as<float>()[k] = float(bound * (2 * double(uniform_at(mix64(choice.seed, i), std::uint64_t(k))) - 1));
     add(i, ParameterKind::low_rank_b, t.weight.rows, rank);  // 0: the first step starts from the base itself
+    if (!choice.dora) continue;
+    if (inner)
+      throw Error(Blame::input, t.name, "expected matrices that are not factored with dora, got one that is",
+                  "plain --lora adapts it");
+    Parameter& lengths = parameters_[add(i, ParameterKind::magnitude, t.weight.rows, 1)];
+    std::copy_n(row_lengths(t).data(), lengths.rows, lengths.values.as<float>());
   }
   if (parameters_.empty())
     throw Error(Blame::input, "lora", "expected roles of which the model has matrices, found none",
@@ -232,6 +248,7 @@ void Trainable::make_network() {
     if (p.kind == ParameterKind::vector) impl_->use_vector(p);
     if (p.kind == ParameterKind::low_rank_a) impl_->use_low_rank(p, parameters_[i + 1], scale_);
     if (p.kind == ParameterKind::scale) impl_->use_scales(i, p);
+    if (p.kind == ParameterKind::magnitude) impl_->use_magnitude(i, p);
   }
 }
 
@@ -270,16 +287,19 @@ dim Trainable::size_bytes() const {
   for (const Parameter& p : parameters_) sum += p.size_bytes();
   for (const Encoded* e : impl_->copies) sum += e ? e->owned.size_bytes() : 0;
   for (const auto& [i, scales] : impl_->scales) sum += scales.size_bytes();
+  for (const auto& [i, lengths] : impl_->lengths) sum += lengths.size_bytes();
   return sum;
 }
 
 void Trainable::clear_gradients() {
   for (Parameter& p : parameters_) p.clear_gradient();
   for (auto& [i, scales] : impl_->scales) scales.clear();
+  for (auto& [i, lengths] : impl_->lengths) lengths.clear();
 }
 
 void Trainable::finish_gradients() {
   for (const auto& [i, scales] : impl_->scales) scales.add_to(parameters_[i].gradient.as<float>());
+  for (const auto& [i, lengths] : impl_->lengths) lengths.add_to(parameters_[i].gradient.as<float>());
 }
 
 static void publish_rounded(const Parameter& p, const Format& format, Encoded& copy) {
@@ -297,6 +317,8 @@ static void publish_rounded(const Parameter& p, const Format& format, Encoded& c
 
 void Trainable::publish() {
   for (auto& [i, scales] : impl_->scales) scales.publish(parameters_[i].values.as<float>());
+  for (auto& [i, lengths] : impl_->lengths)  // the factors before it are its term
+    lengths.publish(parameters_[i].values.as<float>(), parameters_[i - 2], parameters_[i - 1], scale_);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     if (!impl_->copies[i]) continue;
     if (const Format* format = impl_->format_of(parameters_[i])) {

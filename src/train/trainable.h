@@ -19,6 +19,7 @@ struct TrainChoice {
   TrainWhat what = TrainWhat::full;
   dim rank = 16;                 // lora
   double alpha = 32;             // lora: the product of factors counts alpha / rank times
+  bool dora = false;             // lora: rows' lengths are learned apart from their directions (DoRA, arXiv:2402.09353)
   std::vector<Role> roles = {};  // lora: matrices that are adapted; empty: all linear layers
   std::uint64_t seed = 0;        // lora: draws the first factors
   // Products of weights that are learned: in bf16 where the processor has them, on copies rounded after each step.
@@ -52,7 +53,8 @@ class Trainable {
   void publish();           // after values changed
   // The parameters without gradients and moments; nothing else of it is to be used afterwards.
   std::vector<Parameter> take_values();
-  // Of a low_rank_a or low_rank_b: what the product counts.
+  // Of each matrix a low_rank_a, a low_rank_b and, with dora, a magnitude follow one another. What their product
+  // counts:
   float low_rank_scale() const { return scale_; }
 
  private:

@@ -118,6 +118,53 @@ TEST_F(TrainingTest, StatesAndTheDatasGammaCount) {
       train("distill", at("student"), "x", "--teacher " + shell_quote(model) + " --loss cakld --gamma 2").exit_code, 1);
 }
 
+TEST_F(TrainingTest, DoraMergesToWhatWasLearned) {
+  const auto ran = train("finetune", model, "adapter", "--lora 4 --dora --steps 8 --rate 5e-3 --precision f32 --json");
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_NE(test::read_file(at("adapter") + "/adapter_config.json").find("\"use_dora\": true"), std::string::npos);
+  ASSERT_EQ(run_pith("convert " + shell_quote(model) + " --format f32 --lora " + shell_quote(at("adapter")) + " -o " +
+                     shell_quote(at("merged")))
+                .exit_code,
+            0);
+  // The merged model goes on where the adapter stopped: its first loss is that of a further step.
+  const auto further = train("finetune", model, "x", "--lora 4 --dora --steps 9 --rate 0 --precision f32 --json"),
+             merged = train("finetune", at("merged"), "y", "--steps 9 --rate 0 --precision f32 --json");
+  const auto loss = [](const test::Ran& r, std::size_t step) {
+    return nlohmann::json::parse(r.out)["steps"][step]["loss"].get<double>();
+  };
+  EXPECT_LT(loss(merged, 8), loss(further, 8) - 0.01);
+  EXPECT_EQ(train("finetune", gguf, "z.gguf", "--lora 4 --dora --steps 1").exit_code, 1);
+  EXPECT_EQ(train("finetune", model, "z", "--dora --steps 1").exit_code, 1);
+}
+
+TEST_F(TrainingTest, OtherLossesOfATeacher) {
+  ASSERT_EQ(train("finetune", model, "student", "--norms --steps 3 --rate 0.2").exit_code, 0);  // spoilt
+  const std::string teacher = "--teacher " + shell_quote(model) + " --steps 6 --rate 2e-3 --json ";
+  const auto run = [&](const std::string& more) {
+    const auto ran = train("distill", at("student"), "d", teacher + "--overwrite " + more);
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    return ran.exit_code == 0 ? nlohmann::json::parse(ran.out) : nlohmann::json();
+  };
+  const auto by_rank = run("--loss uld");
+  EXPECT_EQ(by_rank["loss"], "0.5 uld + 0.5 cross_entropy, at 100.0 % of the places");
+  const auto adaptive = run("--loss skew_kl --on-policy adaptive --rise 0 --new-tokens 8 --validate-every 2");
+  EXPECT_EQ(adaptive["options"]["on_policy"], "adaptive");
+  EXPECT_EQ(adaptive["options"]["replay"], 1000);
+  EXPECT_TRUE(adaptive["steps"][0]["validation"].is_null());
+  EXPECT_TRUE(adaptive["steps"][1]["validation"].is_number());
+  const auto policy = run("--loss minillm --new-tokens 8");
+  EXPECT_EQ(policy["options"]["teacher_mix"], 0.2);
+  const auto states = run("--hidden 1 --hidden-map filters --filter-steps 2 --hidden-layers last --relations 0.5");
+  EXPECT_EQ(states["loss"],
+            "jsd (beta 0.5) + 1 hidden cosine of 4:4 through filters of 2 steps + 0.5 relations of 4:4 in 4 parts");
+  const auto eight = run("--optimizer adamw_8bit"), plain = run("");
+  EXPECT_LT(eight["state_bytes"].get<double>(), 0.7 * plain["state_bytes"].get<double>());
+  for (const char* bad : {"--loss uld --hidden 1", "--loss minillm --on-policy 0", "--on-policy 2",
+                          "--loss minillm --draw-temperature 0.5", "--loss uld --cross-entropy 0",
+                          "--validation 0.1 --cache x", "--relations 1 --relation-heads 3", "--validation 1"})
+    EXPECT_EQ(train("distill", at("student"), "x", teacher + bad).exit_code, 1) << bad;
+}
+
 TEST_F(TrainingTest, LearnsWithTheFormatThatIsWritten) {
   const auto rounded =
       run_pith("quantize " + shell_quote(model) + " --format int2_g64 --to pith -o " + shell_quote(at("rtn")));

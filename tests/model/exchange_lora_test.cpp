@@ -48,7 +48,7 @@ std::size_t index_of(const Model& m, Role role, dim layer) {
 void expect_added(const LoraAdapter& adapter, std::size_t tensor, dim row, dim cols,
                   const std::function<double(dim)>& expected) {
   std::vector<float> values(std::size_t(cols), 1.0f);
-  adapter.add(tensor, row, values.data());
+  adapter.apply(tensor, row, values.data());
   double largest = 0;
   for (dim c = 0; c < cols; ++c) {
     EXPECT_NEAR(values[std::size_t(c)], 1 + expected(c), 1e-6) << row << " " << c;
@@ -111,6 +111,34 @@ TEST(Lora, FollowsTheRowsOfAGgufBase) {
                  [&](dim c) { return 1.5 * written.product("self_attn.q_proj", 16 + from[row], c, 64); });
   expect_added(adapter, index_of(gguf, Role::ffn_down, 1), 3, 96,
                [&](dim c) { return 1.5 * written.product("mlp.down_proj", 3, c, 96); });
+}
+
+TEST(Lora, RowsAreAsLongAsDoraSays) {
+  const TempFolder out;
+  const Model hf = Model::open(WrittenModel().write(out.path / "m"));
+  const Model gguf = Model::open(write_plan(hf, plan_export(hf, Container::gguf, all_f32(hf), "m.gguf"), out.path));
+  WrittenAdapter written;
+  written.files.config["use_dora"] = true;
+  EXPECT_NE(fault_of(written, out.path / "a", hf).find("expected its lora_magnitude_vector"), std::string::npos);
+  for (const char* module : {"self_attn.q_proj", "mlp.down_proj"})
+    written.files.tensors.push_back(f32_tensor(kPrefix + module + ".lora_magnitude_vector", {64}));
+  for (const Model* m : {&hf, &gguf}) {
+    const auto adapter = LoraAdapter::open(written.write(out.path / "a"), *m);
+    const dim from = m == &hf ? 17 : 24;  // row 17 of a GGUF is row 8 of the second head
+    std::vector<float> values(64, 1.0f);
+    adapter.apply(index_of(*m, Role::attn_q, 1), 17, values.data());
+    double squares = 0;
+    std::vector<double> sum;
+    for (dim c = 0; c < 64; ++c) {
+      sum.push_back(1 + 1.5 * written.product("self_attn.q_proj", from, c, 64));
+      squares += sum.back() * sum.back();
+    }
+    const double factor = written.value("self_attn.q_proj.lora_magnitude_vector", from) / std::sqrt(squares);
+    for (std::size_t c = 0; c < 64; ++c) EXPECT_NEAR(values[c], factor * sum[c], 1e-7) << c;
+  }
+  written.files.at(kPrefix + "mlp.down_proj.lora_magnitude_vector") =
+      f32_tensor(kPrefix + "mlp.down_proj.lora_magnitude_vector", {63});
+  EXPECT_NE(fault_of(written, out.path / "a", hf).find("expected 64 magnitudes, found 63"), std::string::npos);
 }
 
 GgufMeta adapter_meta(const std::string& architecture = "llama", float alpha = 6) {
@@ -177,8 +205,7 @@ TEST(Lora, GgufAdaptersOfOtherModelsOrKindsAreRefused) {
 TEST(Lora, WhatIsMoreThanAProductIsRefused) {
   const TempFolder out;
   const Model m = Model::open(WrittenModel().write(out.path / "m"));
-  for (const auto& [key, value] : {std::pair<std::string, nlohmann::json>{"use_dora", true},
-                                   {"modules_to_save", {"lm_head"}},
+  for (const auto& [key, value] : {std::pair<std::string, nlohmann::json>{"modules_to_save", {"lm_head"}},
                                    {"bias", "all"},
                                    {"fan_in_fan_out", true},
                                    {"init_lora_weights", "pissa_niter_16"},

@@ -8,6 +8,8 @@
 
 #include "core/parallel.h"
 #include "core/rng.h"
+#include "formats/format.h"
+#include "ops/linear_backward.h"
 
 namespace pith {
 namespace {
@@ -85,6 +87,71 @@ TEST_P(LowRankTest, EqualsPlainSumsForwardAndBackward) {
     expect_near(got_db.data(), rank, db, rank, near);
   }
   set_num_threads(2);
+}
+
+// y = f (W x + s B A x) + bias, row by row.
+TEST_P(LowRankTest, RowFactorsOfALinearLayer) {
+  const auto [n, rows, cols, rank] = GetParam();
+  Rng rng(9);
+  const Values a = random(rank * cols, rng), b = random(rows * rank, rng), x = random(n * cols, rng),
+               dy = random(n * rows, rng), w = random(rows * cols, rng), f = random(rows, rng),
+               bias = random(rows, rng);
+  LowRankTerm term = {a.data(), b.data(), rank, rows, cols, 0.5f};
+  term.row_factors = f.data();
+  Weight weight;
+  auto& view = std::get<Encoded>(weight);
+  view.format = &f32_format();
+  view.rows = rows;
+  view.cols = cols;
+  view.data = std::as_bytes(std::span(w)).data();
+  const auto sum_at = [&](dim r, dim c) {
+    double sum = double(w[std::size_t(r * cols + c)]);
+    for (dim k = 0; k < rank; ++k)
+      sum += 0.5 * double(b[std::size_t(r * rank + k)]) * double(a[std::size_t(k * cols + c)]);
+    return sum;
+  };
+  std::vector<double> sums, y(std::size_t(n * rows)), dx(std::size_t(n * cols), 0), df(std::size_t(rows), 0),
+      db(std::size_t(rows), 0);
+  for (dim r = 0; r < rows; ++r)
+    for (dim c = 0; c < cols; ++c) sums.push_back(sum_at(r, c));
+  for (dim i = 0; i < n; ++i)
+    for (dim r = 0; r < rows; ++r) {
+      double u = 0;
+      const double d = double(dy[std::size_t(i * rows + r)]), factor = double(f[std::size_t(r)]);
+      for (dim c = 0; c < cols; ++c) {
+        u += sums[std::size_t(r * cols + c)] * double(x[std::size_t(i * cols + c)]);
+        dx[std::size_t(i * cols + c)] += d * factor * sums[std::size_t(r * cols + c)];
+      }
+      y[std::size_t(i * rows + r)] = 1 + factor * u + double(bias[std::size_t(r)]);
+      df[std::size_t(r)] += d * u;
+      db[std::size_t(r)] += d;
+    }
+  const double near = 1e-6 * std::sqrt(double(rank * cols * std::max(n, rows))) * 8;
+  LinearWorkspace forward;
+  LinearBackwardWorkspace backward;
+  Values got_y(y.size(), 1), got_dx(dx.size()), got_df(df.size(), 0), got_db(db.size(), 0);
+  linear({.weight = &weight,
+          .bias = bias.data(),
+          .x = x.data(),
+          .n = n,
+          .y = got_y.data(),
+          .y_stride = rows,
+          .add = true,
+          .low_rank = &term},
+         forward);
+  expect_near(got_y.data(), rows, y, rows, near);
+  linear_backward({.weight = &weight,
+                   .x = x.data(),
+                   .dy = dy.data(),
+                   .n = n,
+                   .dx = got_dx.data(),
+                   .dbias = got_db.data(),
+                   .low_rank = &term,
+                   .drow_factors = got_df.data()},
+                  backward);
+  expect_near(got_dx.data(), cols, dx, cols, near);
+  expect_near(got_df.data(), rows, df, rows, near * std::sqrt(double(cols)));
+  expect_near(got_db.data(), rows, db, rows, near);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LowRankTest,

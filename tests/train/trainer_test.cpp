@@ -164,6 +164,59 @@ TEST_F(TrainerTest, AdaptersStartFromTheBaseAndLeaveItAlone) {
   EXPECT_THROW(Trainable(model, {.what = TrainWhat::lora, .roles = {Role::router}}), Error);
 }
 
+TEST_F(TrainerTest, DoraStartsFromTheBaseAndLearnsLengths) {
+  const TrainChoice choice = {
+      .what = TrainWhat::lora, .rank = 4, .dora = true, .roles = {Role::attn_v, Role::ffn_down}, .bf16 = false};
+  Trainable dora(model, choice);
+  EXPECT_EQ(dora.count(), 2 * (4 * 64 + 32 * 4 + 32 + 4 * 96 + 64 * 4 + 64));
+  Trainable full(model, {.bf16 = false});
+  const TrainOptions still = {.rate = 0, .steps = 1, .batch = 5};
+  const double base = train(model, full, data, *loss, still).steps[0].loss;
+  EXPECT_NEAR(train(model, dora, data, *loss, still).steps[0].loss, base, 1e-6);
+  // The length of a row of the base, and where its factor's derivative is taken.
+  const Parameter& m = dora.parameters()[2];
+  ASSERT_EQ(m.kind, ParameterKind::magnitude);
+  const ModelTensor& t = model.tensors()[m.tensor];
+  std::vector<float> row(64);
+  decode_row(t, 3, row.data());
+  double squares = 0;
+  for (const float v : row) squares += double(v) * double(v);
+  EXPECT_NEAR(m.values.as<float>()[3], std::sqrt(squares), 1e-6);
+
+  // Lengths alone, by central differences; a step first, so that rows are no longer those of the base.
+  train(model, dora, data, *loss, {.rate = 1e-2, .steps = 2, .batch = 5});
+  MicroBatch batch;
+  for (const TrainingSequence& s : data.sequences) batch.add(s);
+  ModelBackward backward(dora.network(), 10, 5, 2);
+  const auto value = [&] {
+    dora.publish();
+    dora.clear_gradients();
+    loss->begin(batch, 1);  // the sum: larger differences
+    const double sum =
+        backward.run(batch.sequences, batch.places, *loss, dora.outer(), [&](dim layer) { return dora.wanted(layer); });
+    dora.finish_gradients();
+    return sum;
+  };
+  value();
+  for (Parameter& p : dora.parameters()) {
+    if (p.kind != ParameterKind::magnitude) continue;
+    dim at = 0;
+    const std::vector<float> slopes(p.gradient.as<float>(), p.gradient.as<float>() + p.size());
+    for (dim i = 0; i < p.size(); ++i)
+      if (std::fabs(slopes[std::size_t(i)]) > std::fabs(slopes[std::size_t(at)])) at = i;
+    float& v = p.values.as<float>()[at];
+    const float before = v;
+    v = before + 0x1p-5f;
+    const double up = value();
+    v = before - 0x1p-5f;
+    const double down = value();
+    v = before;
+    const double slope = double(slopes[std::size_t(at)]);
+    EXPECT_NEAR((up - down) / 0x1p-4, slope, 0.01 * std::fabs(slope) + 1e-4);
+  }
+  EXPECT_LT(train(model, dora, data, *loss, {.rate = 1e-2, .steps = 40, .batch = 5}).steps.back().loss, base - 0.02);
+}
+
 TEST_F(TrainerTest, NormsOnly) {
   Trainable norms(model, {.what = TrainWhat::norms});
   EXPECT_EQ(norms.count(), 5 * 64);

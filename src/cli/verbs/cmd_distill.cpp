@@ -72,6 +72,8 @@ void check_together(const DistillFlags& f, bool has_teacher) {
   if (!f.cache.empty()) {
     if (f.training.rollout.on())
       throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
+    if (f.training.validation != 0)
+      throw input_error("validation", "expected the teacher beside, not --cache, which is of the data that is learned");
     if (states) throw input_error("hidden", "expected the teacher beside, not --cache, which keeps none of its states");
     if (by_text || f.vocabulary != "same")
       throw input_error("cache", "expected a teacher of the same vocabulary with --cache");

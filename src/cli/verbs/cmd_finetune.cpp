@@ -21,6 +21,8 @@ const Command finetune_command = {
     "finetune", "train a model further on text or instructions: all of it, adapters (LoRA), or norms",
     "  pith finetune model/ --data notes.txt --epochs 2 -o tuned/\n"
     "  pith finetune model-q4_k.gguf --data chats.jsonl --lora 16 -o chats-adapter.gguf    QLoRA\n"
+    "  pith finetune model/ --data chats.jsonl --lora 16 --dora -o chats-adapter/    DoRA\n"
+    "  pith finetune model/ --data chats.jsonl --optimizer adamw_8bit --validation 0.05\n"
     "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50\n"
     "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50 --resume",
     set_up};

@@ -82,7 +82,8 @@ void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const 
                    .squares = wanted.squares,
                    .low_rank = of.low_rank,
                    .dlow_rank_a = wanted.low_rank_a,
-                   .dlow_rank_b = wanted.low_rank_b},
+                   .dlow_rank_b = wanted.low_rank_b,
+                   .drow_factors = wanted.row_factors},
                   linear_workspace);
 }
 

@@ -16,6 +16,7 @@ struct Gradient {
   float* bias = nullptr;
   bool squares = false;  // of a matrix: for each token the square of its part in the gradient is added instead
   float *low_rank_a = nullptr, *low_rank_b = nullptr;  // of Linear::low_rank; both or none
+  float* row_factors = nullptr;                        // (rows), of Linear::low_rank; null: not wanted
   float* inner = nullptr;                              // of Linear::inner
 };
 

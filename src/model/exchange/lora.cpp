@@ -45,7 +45,7 @@ void check_config(const JsonKeys& keys) {
   const std::string type = keys.text_or("peft_type", "LORA"), bias = keys.text_or("bias", "none");
   if (type != "LORA") throw unsupported("peft_type", "LORA", type);
   if (bias != "none") throw unsupported("bias", "none", bias);
-  for (const char* flag : {"use_dora", "fan_in_fan_out", "use_qalora"})
+  for (const char* flag : {"fan_in_fan_out", "use_qalora"})
     if (keys.flag_or(flag, false)) throw unsupported(flag, "false", "true");
   // These start from other base weights than the model's own, unless peft saved them as plain sums.
   const auto& object = keys.object;
@@ -85,6 +85,24 @@ std::optional<std::string> module_of_lora_a(const std::string& name) {
 std::string partner(std::string name, std::string_view from, std::string_view to) {
   name.replace(name.rfind(from), from.size(), to);
   return name;
+}
+
+// Of the module whose lora_A this is.
+std::vector<float> magnitudes_of(const SafetensorsSet& files, const std::string& lora_a, dim rows) {
+  const std::string module = lora_a.substr(0, lora_a.rfind(".lora_A."));
+  for (const char* ending :
+       {".lora_magnitude_vector", ".lora_magnitude_vector.weight", ".lora_magnitude_vector.default.weight"}) {
+    const SafeTensor* t = files.find(module + ending);
+    if (!t) continue;
+    dim values = 1;
+    for (const dim d : t->shape) values *= d;
+    if (values != rows) throw input_error(printable(t->name), "expected {} magnitudes, found {}", rows, values);
+    const Format& format = dense_format(t->name, t->dtype);
+    std::vector<float> magnitudes(static_cast<std::size_t>(rows));
+    format.decode(format, files.data(*t), rows, magnitudes.data());
+    return magnitudes;
+  }
+  throw input_error(printable(lora_a), "expected its lora_magnitude_vector (use_dora), it is missing");
 }
 
 }  // namespace
@@ -131,12 +149,17 @@ void LoraAdapter::open_peft(const std::filesystem::path& folder, const Model& ba
     pair.a = view_of(dense_format(a.name, a.dtype), rank, a.shape[1], files.data(a));
     pair.b = view_of(dense_format(b->name, b->dtype), b->shape[0], b->shape[1], files.data(*b));
     pair.scale = float(keys.flag_or("use_rslora", false) ? alpha / std::sqrt(double(rank)) : alpha / double(rank));
-    take(base, true, *module + ".weight", std::move(pair));
     used += 2;
+    if (keys.flag_or("use_dora", false)) {
+      pair.magnitudes = magnitudes_of(files, a.name, pair.b.rows);
+      ++used;
+    }
+    take(base, true, *module + ".weight", std::move(pair));
   }
   if (used == files.tensors().size()) return;
   for (const SafeTensor& t : files.tensors())
-    if (t.name.find(".lora_A.") == std::string::npos && t.name.find(".lora_B.") == std::string::npos)
+    if (t.name.find(".lora_A.") == std::string::npos && t.name.find(".lora_B.") == std::string::npos &&
+        !(keys.flag_or("use_dora", false) && t.name.find(".lora_magnitude_vector") != std::string::npos))
       throw Error(Blame::input, printable(t.name), "expected lora_A and lora_B of linear layers only",
                   "merge the adapter with peft's merge_and_unload()");
   throw input_error(folder.string(), "expected a lora_A for each lora_B, found {} tensors in {} pairs",
@@ -197,7 +220,7 @@ void LoraAdapter::take(const Model& base, bool hf, const std::string& weight, Pa
   pairs_.emplace(std::size_t(t - base.tensors().data()), std::move(pair));
 }
 
-void LoraAdapter::add(std::size_t tensor, dim row, float* values) const {
+void LoraAdapter::apply(std::size_t tensor, dim row, float* values) const {
   const Pair& pair = pairs_.at(tensor);
   const dim rank = pair.a.rows, cols = pair.a.cols;
   const dim from = pair.rows_from.empty() ? row : pair.rows_from[std::size_t(row)];
@@ -209,6 +232,11 @@ void LoraAdapter::add(std::size_t tensor, dim row, float* values) const {
     for (dim c = 0; c < cols; ++c) sum[std::size_t(c)] += b[std::size_t(k)] * a[std::size_t(c)];
   }
   for (dim c = 0; c < cols; ++c) values[c] += pair.scale * sum[std::size_t(c)];
+  if (pair.magnitudes.empty()) return;
+  double squares = 0;
+  for (dim c = 0; c < cols; ++c) squares += double(values[c]) * double(values[c]);
+  const auto factor = float(squares > 0 ? double(pair.magnitudes[std::size_t(from)]) / std::sqrt(squares) : 1);
+  for (dim c = 0; c < cols; ++c) values[c] *= factor;
 }
 
 }  // namespace pith

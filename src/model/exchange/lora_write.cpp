@@ -26,8 +26,13 @@ std::string halves(const std::vector<float>& values) {
 // A tensor of an adapter, slowest dimension first.
 struct Factor {
   std::string name;
-  dim rows, cols;
+  dim rows, cols;  // cols 0: a vector, in float32
   const std::vector<float>* values;
+  std::vector<dim> shape() const { return cols > 0 ? std::vector<dim>{rows, cols} : std::vector<dim>{rows}; }
+  std::string bytes() const {
+    if (cols > 0) return halves(*values);
+    return {reinterpret_cast<const char*>(values->data()), values->size() * sizeof(float)};
+  }
 };
 
 std::vector<Factor> factors_of(const Model& base, const std::vector<AdapterPart>& parts, bool gguf) {
@@ -37,6 +42,11 @@ std::vector<Factor> factors_of(const Model& base, const std::vector<AdapterPart>
     const std::string module = gguf ? t.name : "base_model.model." + module_name(t.name);
     out.push_back({module + (gguf ? ".lora_a" : ".lora_A.weight"), part.rank, t.weight.cols, &part.a});
     out.push_back({module + (gguf ? ".lora_b" : ".lora_B.weight"), t.weight.rows, part.rank, &part.b});
+    if (part.magnitudes.empty()) continue;
+    if (gguf)
+      throw Error(Blame::input, "dora", "expected a base as a Hugging Face folder: GGUF adapters have no magnitudes",
+                  "pith convert MODEL --to hf writes one");
+    out.push_back({module + ".lora_magnitude_vector", t.weight.rows, 0, &part.magnitudes});
   }
   return out;
 }
@@ -71,16 +81,16 @@ std::string safetensors_bytes(const std::vector<Factor>& factors) {
   for (const Factor& f : factors) {
     SafeTensor& t = stored.emplace_back();
     t.name = f.name;
-    t.dtype = "F16";
-    t.shape = {f.rows, f.cols};
-    t.size_bytes = f.rows * f.cols * 2;
+    t.dtype = f.cols > 0 ? "F16" : "F32";
+    t.shape = f.shape();
+    t.size_bytes = dim(f.bytes().size());
   }
   const SafetensorsLayout layout = safetensors_layout(stored, dim(1) << 60);
   const ShardLayout& shard = layout.shards.at(0);
   std::string bytes = shard.layout.head;
   for (std::size_t i = 0; i < shard.tensors.size(); ++i) {
     PITH_CHECK(shard.layout.offsets_bytes[i] == dim(bytes.size()));
-    bytes += halves(*factors[shard.tensors[i]].values);
+    bytes += factors[shard.tensors[i]].bytes();
   }
   return bytes;
 }
@@ -97,6 +107,7 @@ std::string peft_config(const Model& base, dim rank, const std::vector<AdapterPa
                                          {"lora_alpha", rank},
                                          {"lora_dropout", 0.0},
                                          {"bias", "none"},
+                                         {"use_dora", !parts.front().magnitudes.empty()},
                                          {"fan_in_fan_out", false},
                                          {"inference_mode", true},
                                          {"target_modules", modules},

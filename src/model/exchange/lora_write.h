@@ -14,6 +14,8 @@ struct AdapterPart {
   dim rank = 0;
   std::vector<float> a;  // (rank, cols)
   std::vector<float> b;  // (rows, rank)
+  // (rows): what the sum's rows are made as long as (DoRA); empty: they stay as they are.
+  std::vector<float> magnitudes = {};
 };
 
 struct AdapterFile {
@@ -21,8 +23,8 @@ struct AdapterFile {
   std::string bytes;
 };
 
-// W += B A: a GGUF adapter where the base is a GGUF, else the files of a PEFT folder; factors in float16. All parts
-// have one rank in a PEFT folder. Error(input) when there is none.
+// W += B A: a GGUF adapter where the base is a GGUF, else the files of a PEFT folder; factors in float16, magnitudes in
+// float32. All parts have one rank in a PEFT folder. Error(input) when there is none, or for magnitudes in a GGUF.
 std::vector<AdapterFile> adapter_files(const Model& base, const std::vector<AdapterPart>& parts);
 
 }  // namespace pith
