@@ -38,12 +38,8 @@ Model learned_model(const Model& base, std::vector<Parameter> values) {
 std::vector<AdapterPart> learned_adapter(const Trainable& trainable) {
   std::vector<AdapterPart> parts;
   const auto& all = trainable.parameters();
-  for (std::size_t i = 0; i + 1 < all.size(); i += 2) {
-    if (all[i].kind == ParameterKind::magnitude) {  // of the pair before
-      parts.back().magnitudes.assign(all[i].values.as<float>(), all[i].values.as<float>() + all[i].size());
-      if (++i + 1 >= all.size()) break;
-    }
-    const Parameter &a = all[i], &b = all[i + 1];
+  for (std::size_t i = 0; i < all.size();) {
+    const Parameter &a = all[i++], &b = all.at(i++);
     PITH_CHECK(a.kind == ParameterKind::low_rank_a && b.kind == ParameterKind::low_rank_b);
     AdapterPart& part = parts.emplace_back();
     part.tensor = a.tensor;
@@ -51,6 +47,9 @@ std::vector<AdapterPart> learned_adapter(const Trainable& trainable) {
     part.a.assign(a.values.as<float>(), a.values.as<float>() + a.size());
     part.b.assign(b.values.as<float>(), b.values.as<float>() + b.size());
     for (float& v : part.b) v *= trainable.low_rank_scale();
+    if (i == all.size() || all[i].kind != ParameterKind::magnitude) continue;
+    part.magnitudes.assign(all[i].values.as<float>(), all[i].values.as<float>() + all[i].size());
+    ++i;
   }
   return parts;
 }
