@@ -37,6 +37,13 @@ TrainingData split_validation(TrainingData& data, double share) {
   TrainingData out;
   out.sequences.assign(data.sequences.end() - std::ptrdiff_t(count), data.sequences.end());
   data.sequences.resize(data.sequences.size() - std::size_t(count));
+  const auto longest = std::size_t(data.longest());  // what reads the data has room for
+  for (TrainingSequence& s : out.sequences) {
+    s.tokens.resize(std::min(s.tokens.size(), longest));
+    s.predicted.resize(s.tokens.size());
+  }
+  std::erase_if(out.sequences, [](const TrainingSequence& s) { return s.count() == 0; });
+  if (out.sequences.empty()) throw input_error("validation", "expected sequences that predict something, found none");
   out.hash = fmt::format("last {} of {}", count, data.hash);
   return out;
 }

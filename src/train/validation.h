@@ -8,8 +8,8 @@ namespace pith {
 // it is not asked.
 double validation_loss(const Network& network, const TrainingData& data, Objective& objective, dim micro_tokens);
 
-// Takes the last sequences of `data`, about this share and at least one, as data of their own. share: above 0, below 1;
-// Error(input) where that leaves nothing to learn from.
+// Takes the last sequences of `data`, about this share and at least one, as data of their own, cut to the longest of
+// those that stay. share: above 0, below 1; Error(input) where that leaves nothing to learn from or to measure.
 TrainingData split_validation(TrainingData& data, double share);
 
 }  // namespace pith

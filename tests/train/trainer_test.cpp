@@ -328,6 +328,9 @@ TEST_F(TrainerTest, ValidationIsThatOfTheDataKeptBack) {
   EXPECT_TRUE(run.steps[2].validation && run.steps[3].validation);
   EXPECT_NEAR(*run.steps[3].validation, reference_loss(trainable.network(), kept), 0.01);  // bf16 products
   EXPECT_THROW(split_validation(data, 1), Error);
+  std::swap(data.sequences[0], data.sequences[2]);  // the longest is the last
+  data.sequences.resize(3);
+  EXPECT_EQ(split_validation(data, 0.3).sequences[0].tokens, (std::vector<Token>{3, 14, 15, 9, 26, 5, 35}));
 }
 
 TEST_F(TrainerTest, ImpossibleOptionsAreRefused) {

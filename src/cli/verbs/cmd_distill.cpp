@@ -16,7 +16,7 @@ struct DistillFlags {
   TrainingFlags training;
   std::string teacher, loss = "jsd", cache, gamma = "token", hidden_kind = "cosine", hidden_layers = "uniform",
                        vocabulary = "same", on_policy, hidden_map = "none", relation_layers = "last";
-  double hidden = 0, cross_entropy = -1, teacher_mix = 0.2, filter_rate = 1e-3, relations = 0;
+  double hidden = 0, cross_entropy = -1, teacher_mix = -1, filter_rate = 1e-3, relations = 0;
   long long filter_steps = 100, relation_heads = 0, replay = -1;
   DistillLoss distill;
   long long top_k = 64;
@@ -45,7 +45,11 @@ void choose_rollout(DistillFlags& f) {
     r.share = f.on_policy.empty() ? (policy ? 0.5 : 0) : share_or_throw("on-policy", f.on_policy, "adaptive or ");
   r.replay = f.replay >= 0 ? dim(f.replay) : r.adaptive ? 1000 : 0;
   if (r.adaptive && f.training.validation == 0) f.training.validation = 0.05;
-  if (!policy) return;
+  if (!policy) {
+    if (f.teacher_mix >= 0) throw input_error("teacher-mix", "expected --loss minillm with it, got {}", f.loss);
+    return;
+  }
+  if (f.teacher_mix < 0) f.teacher_mix = 0.2;
   if (r.adaptive || r.replay > 0 || r.share == 0)
     throw input_error("on-policy",
                       "expected a share above 0 and no replay with minillm: answers are learned from once");
@@ -80,6 +84,10 @@ void check_together(const DistillFlags& f, bool has_teacher) {
   }
   if (f.training.rollout.on() && (f.cross_entropy > 0 || by_text))
     throw input_error("on-policy", "expected no cross-entropy: the student's own tokens are no answers to learn");
+  if (policy && f.distill.temperature != 1)
+    throw input_error("temperature", "expected 1 with minillm, got {}", f.distill.temperature);
+  if (f.hidden == 0 && f.hidden_map != "none") throw input_error("hidden-map", "expected --hidden with it");
+  if (f.relations == 0 && f.relation_heads > 0) throw input_error("relation-heads", "expected --relations with it");
   if ((by_text || policy) && (states || f.vocabulary != "same"))
     throw input_error("loss", "expected {} without --hidden, --relations and --vocabulary", f.loss);
 }
@@ -183,8 +191,7 @@ void add_rollout_options(CLI::App& app, DistillFlags& f) {
       "own texts that are kept to be learned from again, more and more instead of new ones (default: 0; 1000 "
       "with adaptive)");
   app.add_option("--teacher-mix", f.teacher_mix,
-                 "minillm: how much of the teacher's distribution answers are drawn from")
-      ->capture_default_str();
+                 "minillm: how much of the teacher's distribution answers are drawn from (default: 0.2)");
 }
 
 void set_up(CLI::App& app) {
