@@ -67,12 +67,21 @@ class ModelSweep {
     Job job{point.recipe, choose_container(point.recipe.container, {}, point.recipe.recipe, source_), {}};
     settle_format(job.recipe.recipe, source_);
     job.recipe.container = std::string(container_name(job.container));
-    std::string text = stamp_ + "\n" + recipe_yaml(job.recipe);
-    const Recipe& recipe = job.recipe.recipe;
-    if (recipe.calibration) text += sha256_of_files(recipe.calibration->files);
-    if (recipe.importance_file) text += sha256_of_files(std::span(&*recipe.importance_file, 1));
-    job.key = sha256_hex(text);
+    job.key = key_of(job.recipe);
     return job;
+  }
+
+  // Of what files hold, not of where they lie.
+  std::string key_of(RecipeFile recipe) const {
+    std::string contents;
+    const auto take = [&](std::filesystem::path& file) {
+      contents += sha256_of_files(std::span(&file, 1));
+      file = file.filename();
+    };
+    if (recipe.recipe.calibration)
+      for (std::filesystem::path& file : recipe.recipe.calibration->files) take(file);
+    if (recipe.recipe.importance_file) take(*recipe.recipe.importance_file);
+    return sha256_hex(stamp_ + "\n" + recipe_yaml(recipe) + contents);
   }
 
   std::string base_key() const { return sha256_hex(stamp_ + "\nthe original"); }

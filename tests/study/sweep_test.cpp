@@ -122,6 +122,23 @@ TEST_F(Sweep, AnotherProtocolMeasuresAnew) {
   EXPECT_EQ(run(p).known, 1u);
 }
 
+TEST_F(Sweep, FilesCountByWhatTheyHoldNotByWhereTheyLie) {
+  const auto run_gptq = [&] {
+    SweepPlan p = plan("out");
+    std::erase_if(p.points, [](const SweepPoint& point) { return point.name != "gptq q4_0"; });
+    EXPECT_EQ(p.points.size(), 1u);
+    return run(p);
+  };
+  EXPECT_EQ(run_gptq().measured, 1u);
+  const auto copy = temp_.path / "elsewhere" / std::filesystem::path(given_.calibrate[0]).filename();
+  std::filesystem::create_directory(copy.parent_path());
+  std::filesystem::copy_file(given_.calibrate[0], copy);
+  given_.calibrate = {copy.string()};
+  EXPECT_EQ(run_gptq().known, 1u);
+  std::ofstream(copy, std::ios::app) << " And then they slept.";
+  EXPECT_EQ(run_gptq().measured, 1u);
+}
+
 TEST_F(Sweep, ReportsWhatIsThereWithoutMeasuring) {
   EXPECT_THROW(run(plan("out"), 1000, {.measure = false}), Error);  // nothing yet
   EXPECT_THROW(run(plan("out"), 2), Stopped);
