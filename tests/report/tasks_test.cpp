@@ -76,7 +76,7 @@ TEST(TaskReport, SaysWhatChangedAgainstTheBase) {
 TEST(TaskReport, SaysWhatAJudgeFound) {
   TaskReport report = example();
   report.judge = "judge.gguf";
-  report.verdicts = {{"vicuna", 8, 3, 1, 4, 2, 0.625, 0.125, 0.625, {1.5, -0.25}}};
+  report.verdicts = {{"vicuna", 8, 3, 1, 4, 2, 0.625, 0.125, 0.625, 0.25, 0.5, {1.5, -0.25}}};
   const json out = json::parse(tasks_json(report));
   EXPECT_EQ(out["judge"], "judge.gguf");
   EXPECT_EQ(out["verdicts"]["vicuna"]["won"], 3);

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/parallel.h"
 #include "eval/likelihood/pair_tokens.h"
+#include "eval/statistics.h"
 #include "eval/tasks/run_tasks.h"
 
 namespace pith {
@@ -46,6 +48,8 @@ void sum_up(TaskVerdicts& v) {
                          double(v.lost) * std::pow(v.share, 2);
   v.standard_error = n > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
   v.p_value = mcnemar_p_value(v.lost, v.won);
+  v.preference = std::accumulate(v.preferences.begin(), v.preferences.end(), 0.0) / n;
+  v.preference_error = standard_error(v.preferences);
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct TaskVerdicts {
   double share = 0;           // (won + tied / 2) / items
   double standard_error = 0;  // of the share
   double p_value = 1;         // sign test: that won and lost are equally likely
+  double preference = 0;      // the mean of `preferences`, and its standard error: orders cancel out in it
+  double preference_error = 0;
   // Of each item, in nats: how much likelier the judge finds the letter of the model's answer than that of the base's,
   // the mean over both orders; 0 for the same answers.
   std::vector<double> preferences;

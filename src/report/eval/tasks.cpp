@@ -96,8 +96,9 @@ void add_groups(ordered_json& out, const TaskResult& r) {
 std::string verdict_text(const TaskVerdicts& v, const std::string& judge) {
   return fmt::format(
       "\n{}, judged by {}: {} won, {} lost, {} tied ({} of them the same answers); {:.1f} ± {:.1f} % of {} items, ties "
-      "as halves; p {:.3g} by the sign test",
-      v.task, judge, v.won, v.lost, v.tied, v.same, 100 * v.share, 196 * v.standard_error, v.items, v.p_value);
+      "as halves; p {:.3g} by the sign test; its letter likelier by {:.3f} ± {:.3f} nats",
+      v.task, judge, v.won, v.lost, v.tied, v.same, 100 * v.share, 196 * v.standard_error, v.items, v.p_value,
+      v.preference, 1.96 * v.preference_error);
 }
 
 ordered_json json_of(const TaskVerdicts& v) {
@@ -109,6 +110,8 @@ ordered_json json_of(const TaskVerdicts& v) {
           {"share", v.share},
           {"share_stderr", v.standard_error},
           {"sign_test_p", v.p_value},
+          {"preference", v.preference},
+          {"preference_stderr", v.preference_error},
           {"preferences", v.preferences}};
 }
 

@@ -77,6 +77,10 @@ TEST(Judge, AsksInBothOrdersAndCountsTiesAsHalves) {
   EXPECT_EQ(v.tied, 5 - won - lost);
   EXPECT_EQ(v.same, 1);
   EXPECT_DOUBLE_EQ(v.share, (double(won) + double(5 - won - lost) / 2) / 5);
+  double sum = 0;
+  for (const double preference : v.preferences) sum += preference;
+  EXPECT_NEAR(v.preference, sum / 5, 1e-12);
+  EXPECT_GT(v.preference_error, 0);
   const TaskVerdicts back = judge_answers(judge, base, own);
   EXPECT_EQ(back.won, v.lost);
   EXPECT_EQ(back.lost, v.won);
