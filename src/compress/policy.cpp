@@ -86,6 +86,7 @@ Wish wish_for(const ModelTensor& t, const Recipe& recipe, Container container) {
     wish = {recipe.embed_format ? recipe.embed_format : &default_embed_format(recipe, t, container), ""};
   else
     wish = kept(t, container);
+  if (is_difference(t) && !recipe.format && recipe.max_bytes) wish = {&f16_format(), "a difference"};
   for (const Override& o : recipe.overrides)
     if (o.where.has(t)) wish = {o.format, "override"};
   return wish;

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "io/stage.h"
+#include "model/shared.h"
 #include "ops/linear.h"
 
 namespace pith {
@@ -159,6 +160,19 @@ void check_finishers(const Model& model, const Recipe& recipe, const Prepared& p
   for (const ModelTensor& t : model.tensors())
     if (t.part == Part::inner)
       throw Error(Blame::input, name, "expected matrices that are not factored", "use gptq, which rounds factors, too");
+}
+
+// Of what would have to be done to a shared matrix and to the differences from it alike.
+void check_shared(const Model& model, const Prepared& p) {
+  if (!is_shared(model)) return;
+  const auto refuse = [](std::string_view method) {
+    throw Error(Blame::input, method, "expected blocks with matrices of their own, got ones that share them",
+                "use gptq, which rounds shared matrices, too");
+  };
+  for (const auto* steps : {&p.scalers, &p.finishers})
+    if (!steps->empty()) refuse(steps->front().method->name);
+  for (const MethodStep& step : p.rounders)
+    if (step.method->turn) refuse(step.method->name);
 }
 
 // Some matrix that is written follows from what its inputs were like.
@@ -375,6 +389,7 @@ Prepared prepare(const Model& source, const Model& model, const Recipe& given, C
   if ((needs_text(recipe) || new_scales) && !p.calibration) p.calibration.emplace();
   if (!new_scales && !reads_calibration(p) && reshapes(recipe)) p.calibration.reset();  // it was for that alone
   check_finishers(model, recipe, p);
+  check_shared(model, p);
   if (recipe.importance_file) p.importance = Importance::load(*recipe.importance_file, model);
 
   p.plan_of.assign(model.tensors().size(), Prepared::kNone);

@@ -2,6 +2,7 @@
 #include "compress/prepare.h"
 #include "core/error.h"
 #include "model/factored.h"
+#include "model/shared.h"
 
 namespace pith {
 
@@ -45,11 +46,12 @@ std::optional<Model> reshaped_model(const Model& source, const Recipe& recipe, C
     now.reset();
     now.emplace(std::move(after));
   }
-  if (container != Container::pith && is_factored(now ? *now : source)) {
-    Model merged = merged_model(now ? *now : source);
+  const auto become = [&](Model other) {
     now.reset();
-    now.emplace(std::move(merged));
-  }
+    now.emplace(std::move(other));
+  };
+  if (container != Container::pith && is_factored(now ? *now : source)) become(merged_model(now ? *now : source));
+  if (container != Container::pith && is_shared(now ? *now : source)) become(unshared_model(now ? *now : source));
   return now;
 }
 

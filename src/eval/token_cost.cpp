@@ -8,7 +8,7 @@
 namespace pith {
 namespace {
 
-bool multiplies(const ModelTensor& t) { return is_linear_matrix(t); }
+bool multiplies(const ModelTensor& t) { return is_linear_matrix(t) || is_difference(t); }
 
 // The share of a matrix's values that the file stores.
 double kept_share(const ModelTensor& t) {
@@ -31,7 +31,7 @@ TokenCost token_cost(const Config& c, std::span<const ModelTensor> tensors) {
   const double used = c.experts > 0 ? double(c.experts_used) / double(c.experts) : 1;
   for (const ModelTensor& t : tensors) {
     if (!multiplies(t)) continue;
-    const double share = t.expert >= 0 ? used : 1;
+    const double share = (t.expert >= 0 ? used : 1) * double(t.readers);
     const double ops = share * 2 * double(t.weight.rows) * double(t.weight.cols);
     cost.linear_ops += ops;
     cost.kept_ops += ops * kept_share(t);

@@ -1,6 +1,7 @@
 #include "math/second_moment.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "core/parallel.h"
@@ -51,6 +52,13 @@ void SecondMoment::add(const float* x, dim rows) {
     });
   }
   rows_ += rows;
+}
+
+SecondMoment SecondMoment::copy() const {
+  SecondMoment out(n_);
+  std::memcpy(out.sum_.data(), sum_.data(), std::size_t(sum_.size_bytes()));
+  out.rows_ = rows_;
+  return out;
 }
 
 void SecondMoment::divide(const float* factors) {

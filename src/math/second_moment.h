@@ -18,6 +18,7 @@ class SecondMoment {
   void copy_to(double* out) const;                                                // both triangles
   void divide(const float* factors);              // (n): as if each x had been divided by them
   SecondMoment turned(const Rotation& by) const;  // as if each x had been x Q
+  SecondMoment copy() const;
   static dim bytes(dim n);
 
  private:

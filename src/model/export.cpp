@@ -35,13 +35,13 @@ class Collector {
     out.role = t.role;
     out.expert = t.expert;
     out.name = name_of(t, entry);
-    const bool factor = t.part == Part::inner || model_.inner_of(t);
+    const bool factor = t.part == Part::inner || is_difference(t) || model_.inner_of(t);
     out.shape = converts_ && !factor ? expected_shape(model_.config(), t.role, t.part, hf_) : t.shape;
     out.format = container_ == Container::gguf && (t.vector || is_norm(t.role)) ? &f32_format() : wanted;
     check_format(t, *out.format, entry);
     out.tensor.source = index;
     out.tensor.format = out.format;
-    if (!entry || t.part == Part::inner) return out;
+    if (!entry || t.part == Part::inner || t.part == Part::difference_a) return out;
     if (hf_ && entry->transposed && !factor) {
       out.tensor.transpose = true;
       std::swap(out.shape.at(0), out.shape.at(1));
@@ -83,7 +83,7 @@ class Collector {
                               container_ == Container::gguf ? "GGUF" : "Hugging Face", model_.arch().name),
                   "stay with the source's container");
     const std::string name = tensor_name(pattern, t.layer, t.expert);
-    return t.part == Part::inner ? name_of_inner(name) : name;
+    return t.part == Part::inner || is_difference(t) ? name_of_part(name, t.part) : name;
   }
 
   void check_format(const ModelTensor& t, const Format& f, const TensorName* entry) const {
@@ -312,10 +312,11 @@ static void check_rotation(Container container, const Config& config) {
 static void check_factors(const Model& model, Container container) {
   if (container == Container::pith) return;
   for (const ModelTensor& t : model.tensors())
-    if (t.part == Part::inner)
-      throw Error(Blame::input, printable(t.name),
-                  fmt::format("expected a container that holds factors, got {}", container_name(container)),
-                  "use --to pith");
+    if (t.part == Part::inner || is_difference(t))
+      throw Error(
+          Blame::input, printable(t.name),
+          fmt::format("expected a container that holds factors and differences, got {}", container_name(container)),
+          "use --to pith");
 }
 
 ExportPlan plan_export(const Model& model, Container container, std::span<const Format* const> format_of,

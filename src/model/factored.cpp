@@ -5,29 +5,19 @@
 #include <set>
 
 #include "core/error.h"
-#include "core/parallel.h"
-#include "formats/format.h"
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
+#include "model/shared.h"
 #include "model/surgery/add_bias.h"
+#include "model/surgery/values.h"
 
 namespace pith {
 
 namespace {
 
-void set_values(ModelTensor& t, dim rows, dim cols, const std::byte* values) {
-  t.weight.format = &f32_format();
-  t.weight.rows = rows;
-  t.weight.cols = cols;
-  t.weight.data = values;
-  t.shape = {rows, cols};
-  t.outliers.reset();
-  t.sparse.reset();
-}
-
 ModelTensor inner_tensor(const ModelTensor& t, const Factors& f) {
   ModelTensor out;
-  out.name = name_of_inner(t.name);
+  out.name = name_of_part(t.name, Part::inner);
   out.role = t.role;
   out.part = Part::inner;
   out.layer = t.layer;
@@ -85,44 +75,17 @@ void add_biases(Model::Impl& m, std::span<const OwnBias> all) {
   m.hf_config = config.dump();
 }
 
-Buffer product(const ModelTensor& outer, const ModelTensor& inner) {
-  const dim rows = outer.weight.rows, rank = outer.weight.cols, cols = inner.weight.cols;
-  const std::vector<float> right = decoded(inner);
-  Buffer out(rows * cols * dim(sizeof(float)));
-  parallel_ranges(rows, 8, [&](dim begin, dim end) {
-    std::vector<float> left(static_cast<std::size_t>(rank));
-    std::vector<double> sum(static_cast<std::size_t>(cols));
-    for (dim r = begin; r < end; ++r) {
-      decode_row(outer, r, left.data());
-      std::fill(sum.begin(), sum.end(), 0.0);
-      for (dim k = 0; k < rank; ++k) {
-        const double factor = double(left[std::size_t(k)]);
-        const float* from = right.data() + k * cols;
-        for (dim c = 0; c < cols; ++c) sum[std::size_t(c)] += factor * double(from[c]);
-      }
-      std::copy(sum.begin(), sum.end(), out.as<float>() + r * cols);
-    }
-  });
-  return out;
-}
-
 void merge(Model::Impl& m) {
   for (ModelTensor& t : m.tensors) {
     const ModelTensor* inner = inner_of(m, t);
     if (!inner) continue;
-    set_values(t, t.weight.rows, inner->weight.cols, m.scratch.keep(product(t, *inner)));
+    set_values(t, t.weight.rows, inner->weight.cols, m.scratch.keep(product(nullptr, t, *inner)));
   }
   std::erase_if(m.tensors, [](const ModelTensor& t) { return t.part == Part::inner; });
   m.notes.push_back("factors were multiplied out: only pith's own folders hold them");
 }
 
 }  // namespace
-
-std::vector<float> decoded(const ModelTensor& t) {
-  std::vector<float> out(std::size_t(t.weight.rows * t.weight.cols));
-  for (dim r = 0; r < t.weight.rows; ++r) decode_row(t, r, out.data() + r * t.weight.cols);
-  return out;
-}
 
 bool takes_biases(const Model& model) {
   std::set<Role> needed, named;
@@ -141,6 +104,7 @@ bool is_factored(const Model& model) {
 std::string cannot_factor(const Model& model, const ModelTensor& t) {
   if (!is_linear_matrix(t) || t.layer < 0) return "it is no linear layer of a block";
   if (t.part == Part::inner || model.inner_of(t)) return "it is factored already";
+  if (is_shared(model)) return "the model has matrices that blocks share";
   if (t.turn) return "it is stored between rotations";
   if (!std::string_view(t.name).ends_with(".weight")) return "its name does not end with .weight";
   return "";

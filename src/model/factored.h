@@ -16,8 +16,6 @@ struct Factors {
   std::vector<float> bias = {};  // (rows) added to what the factors give; empty: nothing
 };
 
-std::vector<float> decoded(const ModelTensor& t);  // (rows, cols), as decode_row
-
 bool is_factored(const Model& model);  // some matrix of it is
 
 // Why this matrix cannot be factored; empty: it can.

@@ -1,7 +1,7 @@
 #include "model/fast_network.h"
 
 #include <cstring>
-#include <map>
+#include <tuple>
 
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -50,15 +50,16 @@ void FastNetwork::list(Linear& linear) {
   const ActPlan* act = network_.act ? network_.act : linear.act;
   const bool rounds = act && act->on();
   list(linear.weight, linear.panels, !linear.turn && (linear.inner || !rounds));
-  if (!linear.inner) return;
-  const auto [at, is_new] = inners_.try_emplace(linear.inner, linear.inner, nullptr);
-  auto& [inner, panels] = at->second;
-  if (is_new) list(inner, panels, !rounds);
-  linear.inner = inner;
-  linear.inner_panels = panels;
+  if (linear.inner) list(linear.inner, linear.inner_panels, !rounds);
 }
 
 void FastNetwork::list(const Weight*& weight, const PanelWeight*& as_panels, bool panels) {
+  const auto [at, is_new] = listed_.try_emplace(weight, weight, nullptr);
+  if (is_new) list_new(at->second.first, at->second.second, panels);
+  std::tie(weight, as_panels) = at->second;
+}
+
+void FastNetwork::list_new(const Weight*& weight, const PanelWeight*& as_panels, bool panels) {
   if (const auto* s = std::get_if<Sparse>(weight)) return list_sparse(*s, weight, as_panels, panels);
   const auto* e = std::get_if<Encoded>(weight);
   if (!e) return;

@@ -32,15 +32,16 @@ class FastNetwork {
   };
   void list_all();
   void list(Linear& linear);
-  // Stores one matrix of a linear layer. panels: whether it may become such.
+  // Stores one matrix of a linear layer, once for all that read it. panels: whether it may become such.
   void list(const Weight*& weight, const PanelWeight*& as_panels, bool panels);
+  void list_new(const Weight*& weight, const PanelWeight*& as_panels, bool panels);
   void list_sparse(const Sparse& sparse, const Weight*& weight, const PanelWeight*& as_panels, bool panels);
   void fill(Stored& stored);
   void fill_sparse(Stored& stored, std::byte* to);
   Network network_;
   std::vector<Block> blocks_;
   std::deque<Stored> stored_;
-  std::map<const Weight*, std::pair<const Weight*, const PanelWeight*>> inners_;  // that are listed: several read one
+  std::map<const Weight*, std::pair<const Weight*, const PanelWeight*>> listed_;
   Buffer arena_;
   dim bytes_ = 0, panel_bytes_ = 0;
 };

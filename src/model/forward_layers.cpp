@@ -60,6 +60,12 @@ const ActPlan* Layers::act_of(const Product& p) const {
   return net_.act && is_linear(p.role) ? net_.act : p.linear->act;
 }
 
+bool Layers::as_panels(const Product& p) const {
+  const ActPlan* act = act_of(p);
+  const bool rescaled = p.linear->low_rank && p.linear->low_rank->row_factors;
+  return p.linear->panels && !p.linear->inner && !p.linear->turn && !rescaled && !(act && act->on());
+}
+
 // The inner factors' products, for those of the products that have one; what they give, in the same order.
 void Layers::multiply_inner(std::span<const Product> products, dim layer, LinearObserver* observer) {
   dim values = 0;
@@ -101,11 +107,12 @@ void Layers::multiply_inner(std::span<const Product> products, dim layer, Linear
 
 void Layers::multiply_outer(const Product& p, const float* x) {
   const dim stride = p.y_stride > 0 ? p.y_stride : rows_of(*p.linear);
-  if (p.linear->panels && !p.linear->low_rank) {
+  if (p.linear->panels) {
     const PanelProduct product = {p.linear->panels, p.linear->bias, p.y, stride, p.add};
-    return pith::panel_products({&product, 1}, x, weight_cols(*p.linear->weight), p.n, panel_);
+    pith::panel_products({&product, 1}, x, weight_cols(*p.linear->weight), p.n, panel_);
+  } else {
+    linear({p.linear->weight, p.linear->bias, x, p.n, p.y, stride, p.add}, linear_);
   }
-  linear({p.linear->weight, p.linear->bias, x, p.n, p.y, stride, p.add}, linear_);
   if (p.linear->low_rank) add_low_rank(*p.linear->low_rank, p.x, p.n, p.y, stride, linear_.low_rank);
 }
 
@@ -128,17 +135,20 @@ void Layers::multiply(std::span<const Product> products, dim layer, LinearObserv
       multiply_outer(p, inner_.as<float>() + inner_at_[i]);
       continue;
     }
-    const ActPlan* act = act_of(p);
     const dim stride = p.y_stride > 0 ? p.y_stride : rows_of(*p.linear);
-    if (p.linear->panels && !p.linear->turn && !p.linear->low_rank && !(act && act->on()))
+    if (as_panels(p))
       panel_products_.push_back({p.linear->panels, p.linear->bias, p.y, stride, p.add});
     else
-      linear({p.linear->weight, p.linear->bias, p.x, p.n, p.y, stride, p.add, act, p.linear->act_scale, p.linear->turn,
-              p.linear->low_rank},
+      linear({p.linear->weight, p.linear->bias, p.x, p.n, p.y, stride, p.add, act_of(p), p.linear->act_scale,
+              p.linear->turn, p.linear->low_rank},
              linear_);
   }
   const Product& first = products[0];
   if (!panel_products_.empty()) pith::panel_products(panel_products_, first.x, cols_of(*first.linear), first.n, panel_);
+  for (const Product& p : products)
+    if (p.linear->low_rank && as_panels(p))
+      add_low_rank(*p.linear->low_rank, p.x, p.n, p.y, p.y_stride > 0 ? p.y_stride : rows_of(*p.linear),
+                   linear_.low_rank);
   if (!observer) return;
   for (const Product& p : products)
     if (p.expert < 0 && !p.add) observer->linear_output(p.role, layer, p.y, p.n, rows_of(*p.linear));

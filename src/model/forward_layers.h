@@ -44,6 +44,7 @@ class Layers {
   void multiply(std::span<const Product> products, dim layer, LinearObserver* observer);
   const ActPlan* act_of(const Product& product) const;
   void show_inputs(std::span<const Product> products, dim layer, LinearObserver* observer);
+  bool as_panels(const Product& product) const;  // its one matrix is multiplied from panels
   void multiply_inner(std::span<const Product> products, dim layer, LinearObserver* observer);
   void multiply_outer(const Product& product, const float* inner);
   // Where the norm is absent the input is copied. `where` names the place in the Error for values not finite.

@@ -46,8 +46,7 @@ const Arch& Model::arch() const { return *impl_->arch; }
 std::span<const ModelTensor> Model::tensors() const { return impl_->tensors; }
 
 const ModelTensor* Model::find(Role role, dim layer, Part part, dim expert) const {
-  const auto at = impl_->index.find({role, layer, part, expert});
-  return at == impl_->index.end() ? nullptr : &impl_->tensors[at->second];
+  return impl_->find(role, layer, part, expert);
 }
 
 const ModelTensor* Model::inner_of(const ModelTensor& t) const { return pith::inner_of(*impl_, t); }

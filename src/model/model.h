@@ -32,6 +32,7 @@ struct ModelTensor {
   Part part = Part::weight;
   dim layer = -1;   // -1: outside the blocks
   dim expert = -1;  // one expert's slice of a stacked tensor
+  dim readers = 1;  // blocks that multiply by it; its `layer` is the first of them
   Encoded weight;
   std::optional<Sparse> outliers;    // to be added to `weight`
   std::optional<Sparse> sparse;      // what is stored instead: then `weight` has no data, and the format of its codes
@@ -43,8 +44,12 @@ struct ModelTensor {
 // Row `row` of a tensor, (cols), outliers added; of a turned one as it is stored.
 void decode_row(const ModelTensor& t, dim row, float* out);
 dim bytes_of(const ModelTensor& t);  // outliers included
-// Of a linear layer, no vector and no bias: the matrix, or one of its two factors.
-inline bool is_linear_matrix(const ModelTensor& t) { return is_linear(t.role) && !t.vector && t.part != Part::bias; }
+// One of the two thin matrices whose product is a block's own difference from a shared matrix.
+inline bool is_difference(const ModelTensor& t) { return t.part == Part::difference_a || t.part == Part::difference_b; }
+// Of a linear layer, no vector, no bias and no difference: the matrix, or one of its two factors.
+inline bool is_linear_matrix(const ModelTensor& t) {
+  return is_linear(t.role) && !t.vector && t.part != Part::bias && !is_difference(t);
+}
 
 // A matrix and its bias as the forward pass sees them; weight == null: absent.
 struct Linear {
@@ -54,7 +59,7 @@ struct Linear {
   float act_scale = 0;                    // where the plan has it fixed
   const Turn* turn = nullptr;             // as ModelTensor::turn
   const PanelWeight* panels = nullptr;    // the weight as fast products read it; null: products in f32
-  const LowRankTerm* low_rank = nullptr;  // an adapter that is being learned; null: none
+  const LowRankTerm* low_rank = nullptr;  // an adapter that is being learned, or a difference; null: none
   // Of a factored matrix, weight * inner: (rank, cols), while `weight` is (rows, rank); null: it is not factored.
   const Weight* inner = nullptr;
   const PanelWeight* inner_panels = nullptr;  // as `panels`
@@ -99,6 +104,7 @@ class Model {
   const Config& config() const;
   const Arch& arch() const;
   std::span<const ModelTensor> tensors() const;  // embeddings, blocks in order, output norm, head
+  // A matrix that blocks share is found for each of them; its `layer` is that of the first.
   const ModelTensor* find(Role role, dim layer, Part part = Part::weight, dim expert = -1) const;
   // The inner factor of a matrix, its own or that of the one it shares its input with; null: it is not factored.
   const ModelTensor* inner_of(const ModelTensor& weight) const;

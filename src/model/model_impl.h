@@ -10,6 +10,7 @@
 #include "io/scratch.h"
 #include "model/arch.h"
 #include "model/model.h"
+#include "ops/low_rank.h"
 
 namespace pith {
 
@@ -25,15 +26,23 @@ struct Model::Impl {
   std::vector<std::function<void(Impl&)>> edits;  // that were made since it was opened, in order
   Scratch scratch;                                // tensors that are not as the weight files store them
 
+  // Of a block that has no matrices of its own: the earlier block whose matrices it reads, those it lacks.
+  std::map<dim, dim> shared;
   std::vector<ModelTensor> tensors;
   std::map<std::tuple<Role, dim, Part, dim>, std::size_t> index;  // role, layer, part, expert
   std::deque<Weight> weights;                                     // views of the matrices, for Linear
-  std::deque<std::vector<float>> widened;                         // norms and biases
+  std::deque<std::vector<float>> widened;                         // norms, biases and differences
+  std::deque<LowRankTerm> differences;                            // for Linear
   RunTime run_time;
   std::map<std::string, float> act_scales;  // by name of the weight, where they are fixed
   Linear embed, pos_embed, lm_head;
   Norm output_norm;
   std::vector<Block> blocks;
+
+  const ModelTensor* find(Role role, dim layer = -1, Part part = Part::weight, dim expert = -1) const {
+    const auto at = index.find({role, layer, part, expert});
+    return at == index.end() ? nullptr : &tensors[at->second];
+  }
 
   // Read at first use: many commands never need it.
   std::once_flag tokenizer_once;
@@ -58,7 +67,9 @@ void open_gguf(const std::filesystem::path& path, Model::Impl& out);
 // Gives the tensors their roles and order, checks what must be there and every shape (Error(input) that names the
 // tensor), and builds what the forward pass sees.
 void assemble(Model::Impl& model, bool hf);
-// The last of that, again, after tensors were changed.
+// The last of that: what the forward pass sees.
+void connect(Model::Impl& model);
+// And again, after tensors were changed.
 void wire(Model::Impl& model);
 
 // Its rows and columns from `shape`, and whether it is a vector. Error(input) when the sizes overflow.

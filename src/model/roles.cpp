@@ -64,6 +64,11 @@ const RoleRow& row_of(Role role) { return kRoles[std::size_t(role)]; }
 
 }  // namespace
 
+std::string_view part_name(Part part) {
+  constexpr std::string_view kNames[] = {"weight", "bias", "inner", "difference_a", "difference_b"};
+  return kNames[std::size_t(part)];
+}
+
 std::string_view role_name(Role role) { return row_of(role).name; }
 
 Role role_or_throw(std::string_view name) {

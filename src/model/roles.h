@@ -41,8 +41,11 @@ enum class Role {
 };
 
 // inner: of a factored matrix, which is weight * inner: what reads the input. Its `weight` reads what that gives.
-enum class Part { weight, bias, inner };
+// difference_a, difference_b: the block's matrix is its `weight`, which several blocks may share, plus
+// difference_b (rows, rank) * difference_a (rank, cols).
+enum class Part { weight, bias, inner, difference_a, difference_b };
 
+std::string_view part_name(Part part);      // "difference_a"
 std::string_view role_name(Role role);      // "attn_q"
 Role role_or_throw(std::string_view name);  // Error(input) that lists the names
 bool is_norm(Role role);

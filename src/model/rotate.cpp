@@ -8,6 +8,7 @@
 #include "math/rotation.h"
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
+#include "model/shared.h"
 
 namespace pith {
 
@@ -35,6 +36,7 @@ void check_basis(const Model& model) {
     if (t.turn) refuse("matrices that are turned each");
     if (t.part == Part::inner) refuse("factored matrices");
   }
+  if (is_shared(model)) refuse("matrices that blocks share");
   for (dim l = 0; l < model.config().layers; ++l) {
     const Block& b = model.blocks()[std::size_t(l)];
     if (b.attn_post_norm.weight || b.ffn_post_norm.weight) refuse("norms after a branch");

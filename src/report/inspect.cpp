@@ -51,9 +51,8 @@ std::string rope_text(const Rope& rope) {
 }
 
 std::string role_text(const TensorGroup& group) {
-  return std::string(role_name(group.role)) + (group.part == Part::bias    ? " bias"
-                                               : group.part == Part::inner ? " inner"
-                                                                           : "");
+  const std::string role(role_name(group.role));
+  return group.part == Part::weight ? role : fmt::format("{} {}", role, part_name(group.part));
 }
 
 std::string operations_text(const ModelSummary& s) {
@@ -141,9 +140,7 @@ Json json_of(const Config& c) {
 
 Json json_of(const TensorGroup& g) {
   return {{"role", role_name(g.role)},
-          {"part", g.part == Part::bias    ? "bias"
-                   : g.part == Part::inner ? "inner"
-                                           : "weight"},
+          {"part", part_name(g.part)},
           {"format", g.format},
           {"rows", g.rows},
           {"cols", g.cols},

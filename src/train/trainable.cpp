@@ -10,6 +10,7 @@
 #include "core/parallel.h"
 #include "core/rng.h"
 #include "formats/format.h"
+#include "model/shared.h"
 #include "ops/dense_product.h"
 #include "train/grid_scales.h"
 #include "train/row_lengths.h"
@@ -256,6 +257,9 @@ Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std:
   if (model.config().experts > 0)
     throw Error(Blame::input, "train", "expected a model without mixtures of experts, got one",
                 "training them is not supported");
+  if (is_shared(model))
+    throw Error(Blame::input, "train", "expected blocks with matrices of their own, got ones that share them",
+                "convert it to gguf or hf first: that gives each block its own");
   eight_bits_ = choice.eight_bit_moments;
   impl_->bf16 = choice.bf16 && has_bf16_products();
   impl_->rounded = choice.rounded;

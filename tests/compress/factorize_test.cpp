@@ -8,6 +8,7 @@
 #include "model/block_forward.h"
 #include "model/factored.h"
 #include "model/fast_network.h"
+#include "model/surgery/values.h"
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
 #include "train/trainable.h"

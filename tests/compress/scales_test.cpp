@@ -1,6 +1,7 @@
 // Learning the scales of a quantized model: its codes stay, and what is learned with is what is written.
 #include "formats/grid.h"
 #include "model/factored.h"
+#include "model/surgery/values.h"
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
 #include "train/result.h"

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/parallel.h"
 #include "formats/format.h"
+#include "model/shared.h"
 
 namespace pith {
 
@@ -77,9 +78,7 @@ StatsCollector inputs_of(const Model& model, const CalibrationTokens& tokens, Pr
 // (role, stretch of layers)
 using GroupKey = std::pair<Role, dim>;
 
-GroupKey group_of(const Model& model, const ModelTensor& t) {
-  return {t.role, t.layer < 0 ? -1 : t.layer * kStretches / model.config().layers};
-}
+GroupKey group_of(const Model& model, const ModelTensor& t) { return {t.role, stretch_of(model, t.layer)}; }
 
 std::size_t nearest_candidate(const Sensitivity& s, dim values, double bits) {
   std::size_t best = 0;
@@ -92,6 +91,8 @@ std::size_t nearest_candidate(const Sensitivity& s, dim values, double bits) {
 }
 
 }  // namespace
+
+dim stretch_of(const Model& model, dim layer) { return layer < 0 ? -1 : layer * kStretches / model.config().layers; }
 
 std::vector<Sensitivity> measure_sensitivity(const Model& model, std::span<const std::size_t> tensors,
                                              const CalibrationTokens& tokens, const SensitivityOptions& options,
@@ -127,11 +128,11 @@ std::vector<Sensitivity> measure_sensitivity(const Model& model, std::span<const
       error += c.error;
       if (t.layer >= 0) {
         Block& block = blocks[std::size_t(t.layer)];
-        Linear& linear = *find_linear(block, t.role, t.expert);
         if (t.part == Part::inner)
-          replace_inner(block, linear.inner, &changed.back());
+          replace_inner(block, find_linear(block, t.role, t.expert)->inner, &changed.back());
         else
-          linear.weight = &changed.back();
+          for (const dim reader : readers_of(model, t))
+            find_linear(blocks[std::size_t(reader)], t.role, t.expert)->weight = &changed.back();
       }
       if (t.role == Role::embed) network.embed.weight = &changed.back();
       if (read_by(model, t) == Role::lm_head) network.lm_head.weight = &changed.back();

@@ -22,6 +22,9 @@ struct Sensitivity {
   double divergence_per_error = 0;  // mean KL from the original per unit of error, from a trial of its group
 };
 
+// Matrices are alike by role and stretch of layers, a quarter of them; -1: outside the blocks.
+dim stretch_of(const Model& model, dim layer);
+
 struct SensitivityOptions {
   std::vector<std::vector<const Format*>> formats;  // for each of `tensors`
   double probe_bits = 4;                            // trials take the candidate nearest to it

@@ -7,6 +7,7 @@
 #include "compress/policy.h"
 #include "core/error.h"
 #include "formats/format.h"
+#include "model/shared.h"
 
 namespace pith {
 
@@ -54,7 +55,8 @@ Calibrator::Calibrator(const Model& model, CalibrationTokens tokens, const Calib
       length_(lengths_of(tokens)),
       notes_(std::move(tokens.notes)),
       token_count_(tokens.count()),
-      blocks_(model.blocks().begin(), model.blocks().end()),
+      known_(model.blocks().begin(), model.blocks().end()),
+      blocks_(known_),
       forward_(with_blocks(model, blocks_), *std::max_element(length_.begin(), length_.end())),
       stats_(options.with_moments),
       hidden_(times(length_, model.config().hidden), options.max_ram_bytes, options.scratch_folder) {
@@ -78,6 +80,7 @@ void Calibrator::for_sequences(std::string_view doing, Progress& progress, const
 }
 
 const InputStats* Calibrator::find(const ModelTensor& t) const {
+  if (t.part == Part::difference_b) return nullptr;
   const bool is_head = t.role == Role::embed && model_.config().tied_embeddings;
   return stats_.find(is_head ? Role::lm_head : t.role, t.layer, t.expert, model_.inner_of(t) != nullptr);
 }
@@ -156,6 +159,7 @@ void Calibrator::put_vector(Block& block, std::size_t source, const float* value
 void Calibrator::take(const ExportTensor& t, dim begin, std::span<const std::byte> rows) {
   const ModelTensor& tensor = model_.tensors()[t.source];
   if (options_.compressed_prefix && tensor.layer >= 0 && tensor.vector) return take_vector(t, rows);
+  if (is_difference(tensor)) return;  // while this runs it stays as it was
   Block any;
   any.experts.resize(std::size_t(std::max<dim>(0, tensor.expert + 1)));
   if (!options_.compressed_prefix || tensor.layer < 0 || tensor.part == Part::bias || t.transpose ||
@@ -195,6 +199,14 @@ static const Format& format_of(const Weight& weight) {
   return *(sum ? std::get<Encoded>(sum->parts[0]) : std::get<Encoded>(weight)).format;
 }
 
+void Calibrator::put_matrix(Linear& linear, std::size_t source, const Weight& weight) const {
+  linear.weight = &weight;
+  linear.turn = taken_turns_.at(source).get();
+  const bool rounded = is_linear(model_.tensors()[source].role) && !is_dense(format_of(weight));
+  linear.act = rounded && options_.activations.plan().on() ? &options_.activations.plan() : nullptr;
+  if (linear.act && linear.act->fixed) linear.act_scale = taken_act_scales_.at(source);
+}
+
 Block& Calibrator::put_taken(dim layer) {
   Block& block = blocks_[std::size_t(layer)];
   for (const auto& [source, weight] : taken_) {
@@ -205,11 +217,7 @@ Block& Calibrator::put_taken(dim layer) {
       replace_inner(block, linear.inner, &weight);
       continue;
     }
-    linear.weight = &weight;
-    linear.turn = taken_turns_[source].get();
-    const bool rounded = is_linear(t.role) && !is_dense(format_of(weight));
-    linear.act = rounded && options_.activations.plan().on() ? &options_.activations.plan() : nullptr;
-    if (linear.act && linear.act->fixed) linear.act_scale = taken_act_scales_.at(source);
+    put_matrix(linear, source, weight);
   }
   for (const auto& [source, values] : taken_vectors_) put_vector(block, source, values.data());
   return block;
@@ -222,7 +230,7 @@ void Calibrator::gather_stage(dim layer, int stage, Progress& progress) {
   Block& block = put_taken(layer);
   for_sequences(fmt::format("calibrating block {} again", layer), progress,
                 [&](std::size_t, float* hidden, dim length) { forward_.run(layer, hidden, length, &stats_); });
-  block = model_.blocks()[std::size_t(layer)];
+  block = known_[std::size_t(layer)];
   stats_.keep_only(std::nullopt);
 }
 
@@ -237,8 +245,25 @@ Encoded* Calibrator::taken(std::size_t tensor) {
   return at == taken_.end() ? nullptr : std::get_if<Encoded>(&at->second);
 }
 
+void Calibrator::give_to_later_blocks(dim layer) {
+  for (auto at = taken_.begin(); at != taken_.end();) {
+    const auto entry = at++;
+    const std::size_t source = entry->first;
+    const ModelTensor& t = model_.tensors()[source];
+    const std::vector<dim> readers = readers_of(model_, t);
+    if (readers.size() < 2) continue;
+    const Weight& weight = shared_.insert(taken_.extract(entry)).position->second;
+    for (const dim reader : readers) {
+      if (reader == layer) continue;
+      put_matrix(*find_linear(known_[std::size_t(reader)], t.role, t.expert), source, weight);
+      blocks_[std::size_t(reader)] = known_[std::size_t(reader)];
+    }
+  }
+}
+
 void Calibrator::forget_taken(dim layer) {
-  blocks_[std::size_t(layer)] = model_.blocks()[std::size_t(layer)];
+  give_to_later_blocks(layer);
+  blocks_[std::size_t(layer)] = known_[std::size_t(layer)];
   taken_.clear();
   taken_vectors_.clear();
   taken_act_scales_.clear();

@@ -66,6 +66,8 @@ class Calibrator {
  private:
   Encoded& compressed(const ExportTensor& t);
   Block& put_taken(dim layer);
+  void put_matrix(Linear& linear, std::size_t source, const Weight& weight) const;
+  void give_to_later_blocks(dim layer);
   void advance_originals(dim layer, Progress& progress);
   void take_vector(const ExportTensor& t, std::span<const std::byte> row);
   void put_vector(Block& block, std::size_t source, const float* values) const;
@@ -77,8 +79,10 @@ class Calibrator {
   std::vector<dim> length_;  // of each sequence
   std::vector<std::string> notes_;
   dim token_count_ = 0;
-  std::vector<Block> blocks_;            // the model's, and compressed ones while they run
-  std::map<std::size_t, Weight> taken_;  // by Model::tensors() index
+  std::vector<Block> known_;              // the model's, with compressed matrices that earlier blocks share with them
+  std::vector<Block> blocks_;             // the same, and compressed ones while they run
+  std::map<std::size_t, Weight> taken_;   // by Model::tensors() index
+  std::map<std::size_t, Weight> shared_;  // of them, what later blocks read
   std::map<std::size_t, std::vector<float>> taken_vectors_;
   std::map<std::size_t, float> taken_act_scales_;
   std::map<std::size_t, std::shared_ptr<const Turn>> taken_turns_;

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "formats/format.h"
 #include "model/factored.h"
+#include "model/surgery/values.h"
 
 namespace pith {
 

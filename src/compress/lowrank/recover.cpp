@@ -11,6 +11,7 @@
 #include "io/printable.h"
 #include "model/arch.h"
 #include "model/export/parts.h"
+#include "model/shared.h"
 
 namespace pith {
 
@@ -61,6 +62,17 @@ bool adaptable(const ModelTensor& t) { return is_linear_matrix(t) && t.expert < 
 
 Recovered recover(const Model& original, const Model& compressed, dim rank, const CalibrationChoice& choice,
                   Progress& progress) {
+  return recover(
+      original, compressed, [rank](const ModelTensor&) { return rank; }, choice, progress);
+}
+
+Recovered recover(const Model& original, const Model& compressed, const std::function<dim(const ModelTensor&)>& rank_of,
+                  const CalibrationChoice& choice, Progress& progress) {
+  for (const Model* model : {&original, &compressed})
+    if (is_shared(*model))
+      throw Error(Blame::input, printable(model->path().string()),
+                  "expected a model whose blocks have matrices of their own, got shared ones",
+                  "convert it to gguf first: that gives each block its own");
   Recovered out;
   Calibrator calibrator(original, calibration_tokens(original, choice),
                         {.with_moments = true, .compressed_prefix = false});
@@ -72,6 +84,8 @@ Recovered recover(const Model& original, const Model& compressed, dim rank, cons
     for (std::size_t i = 0; i < compressed.tensors().size(); ++i) {
       const ModelTensor& t = compressed.tensors()[i];
       if (t.layer != layer || !adaptable(t)) continue;
+      const dim rank = rank_of(t);
+      if (rank == 0) continue;
       if (t.turn)
         throw Error(Blame::input, printable(t.name), "expected a matrix that is not turned",
                     "choose a model that was compressed by another method");

@@ -1,5 +1,7 @@
 // LoRC: what compression took away, given back as a low-rank adapter of the compressed model.
 #pragma once
+#include <functional>
+
 #include "compress/calibrate/calibration_text.h"
 #include "core/progress.h"
 #include "model/exchange/lora_write.h"
@@ -17,5 +19,8 @@ struct Recovered {
 // the calibration text. Parts whose matrix is smaller than the rank are filled up with zeros.
 Recovered recover(const Model& original, const Model& compressed, dim rank, const CalibrationChoice& choice,
                   Progress& progress = no_progress());
+// The same with a rank for each matrix of `compressed`; 0: none.
+Recovered recover(const Model& original, const Model& compressed, const std::function<dim(const ModelTensor&)>& rank_of,
+                  const CalibrationChoice& choice, Progress& progress = no_progress());
 
 }  // namespace pith

@@ -216,7 +216,8 @@ double damage(const float* w, dim rows, dim cols, const SecondMoment& moment, co
 LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank) {
   PITH_CHECK(rank >= 1);
   const dim used = std::min({rank, rows, cols});
-  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .mean = {}, .damping = 0.01}, used)
+  return WeightedSvd(e, rows, cols, {.rows = {}, .cols = {}, .moment = moment, .mean = {}, .damping = kAdapterDamping},
+                     used)
       .factors(used);
 }
 

@@ -53,7 +53,8 @@ void refit(const float* w, dim rows, dim cols, const SecondMoment& moment, LowRa
 // tr((W - B A) H (W - B A)^T), H the mean of the moments. b, a: as in LowRank.
 double damage(const float* w, dim rows, dim cols, const SecondMoment& moment, const LowRank& factors);
 
-// For adapters: of an error e (rows, cols), with some damping. moment: of size cols, or null: all inputs count alike.
+constexpr double kAdapterDamping = 0.01;
+// For adapters: of an error e (rows, cols), with that damping. moment: of size cols, or null: all inputs count alike.
 // rank: at most min(rows, cols) is used.
 LowRank weighted_low_rank(const float* e, dim rows, dim cols, const SecondMoment* moment, dim rank);
 

@@ -12,6 +12,7 @@
 #include "model/export/parts.h"
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
+#include "model/shared.h"
 
 namespace pith {
 
@@ -117,6 +118,9 @@ LoraAdapter::LoraAdapter(LoraAdapter&&) noexcept = default;
 LoraAdapter::~LoraAdapter() = default;
 
 LoraAdapter LoraAdapter::open(const std::filesystem::path& path, const Model& base) {
+  if (is_shared(base))
+    throw Error(Blame::input, path.string(), "expected a base whose blocks have matrices of their own, got shared ones",
+                "convert it to gguf or hf first: that gives each block its own");
   LoraAdapter adapter;
   std::error_code fault;
   if (std::filesystem::is_directory(path, fault))

@@ -1,5 +1,6 @@
 #include "model/exchange/lora_write.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -97,14 +98,17 @@ std::string safetensors_bytes(const std::vector<Factor>& factors) {
 
 std::string peft_config(const Model& base, dim rank, const std::vector<AdapterPart>& parts) {
   std::set<std::string> modules;
+  nlohmann::ordered_json ranks = nlohmann::ordered_json::object();
   for (const AdapterPart& part : parts) {
     const std::string module = module_name(base.tensors()[part.tensor].name);
     modules.insert(module.substr(module.rfind('.') + 1));
+    if (part.rank != rank) ranks[module] = part.rank;
   }
   const nlohmann::ordered_json config = {{"peft_type", "LORA"},
                                          {"task_type", "CAUSAL_LM"},
                                          {"r", rank},
                                          {"lora_alpha", rank},
+                                         {"rank_pattern", ranks},
                                          {"lora_dropout", 0.0},
                                          {"bias", "none"},
                                          {"use_dora", !parts.front().magnitudes.empty()},
@@ -119,9 +123,14 @@ std::string peft_config(const Model& base, dim rank, const std::vector<AdapterPa
 
 std::vector<AdapterFile> adapter_files(const Model& base, const std::vector<AdapterPart>& parts) {
   if (parts.empty()) throw input_error("adapter", "expected at least one matrix to adapt, found none");
-  const dim rank = parts.front().rank;
-  for (const AdapterPart& part : parts) PITH_CHECK(part.rank == rank);
-  const std::vector<Factor> factors = factors_of(base, parts, base.is_gguf());
+  dim rank = 0;
+  for (const AdapterPart& part : parts) rank = std::max(rank, part.rank);
+  // Programs multiply by alpha over a part's own rank, with one alpha for all.
+  std::vector<AdapterPart> scaled = parts;
+  for (AdapterPart& part : scaled)
+    if (part.rank != rank)
+      for (float& v : part.b) v *= float(part.rank) / float(rank);
+  const std::vector<Factor> factors = factors_of(base, scaled, base.is_gguf());
   if (base.is_gguf()) return {{"", gguf_bytes(base, rank, factors)}};
   return {{"adapter_config.json", peft_config(base, rank, parts)},
           {"adapter_model.safetensors", safetensors_bytes(factors)}};

@@ -24,7 +24,7 @@ struct AdapterFile {
 };
 
 // W += B A: a GGUF adapter where the base is a GGUF, else the files of a PEFT folder; factors in float16, magnitudes in
-// float32. All parts have one rank in a PEFT folder. Error(input) when there is none, or for magnitudes in a GGUF.
+// float32. Error(input) when there is none, or for magnitudes in a GGUF.
 std::vector<AdapterFile> adapter_files(const Model& base, const std::vector<AdapterPart>& parts);
 
 }  // namespace pith

@@ -8,6 +8,7 @@
 #include "model/config_hf.h"
 #include "model/exchange/layout.h"
 #include "model/export/parts.h"
+#include "model/model_impl.h"
 #include "model/open/hf_folder.h"
 
 namespace pith {
@@ -105,12 +106,17 @@ void set_pith_keys(const Model& model, const RunTime& run_time, json& config) {
   if (run_time.activations.plan().on()) config["pith"]["activations"] = run_time.activations.text();
   if (run_time.kv.text() != KvSpec().text()) config["pith"]["kv_cache"] = run_time.kv.text();
   config["model_type"] = type;
-  if (!rotated && !factored) return;
+  const std::map<dim, dim>& shared = model.impl().shared;
+  const bool differs = std::any_of(model.tensors().begin(), model.tensors().end(), is_difference);
+  if (!rotated && !factored && !differs && shared.empty()) return;
   config["model_type"] = kOwnModelType;  // programs that know nothing of it must not take it for their own
   config["architectures"] = {"PithForCausalLM"};
   config["pith"]["model_type"] = type;
   if (rotated) config["pith"]["rotated_down"] = true;
   if (factored) config["pith"]["factored"] = true;  // W.inner.weight (rank, cols) beside W.weight (rows, rank)
+  // A block reads the matrices it lacks from an earlier one; with W.difference_a.weight (rank, cols) and
+  // W.difference_b.weight (rows, rank) beside it its own is W + difference_b difference_a.
+  for (const auto& [layer, first] : shared) config["pith"]["shared"][std::to_string(layer)] = first;
 }
 
 json config_of(const Model& model, const Layout& layout, std::span<const Outgoing> tensors, const RunTime& run_time) {

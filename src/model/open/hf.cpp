@@ -1,3 +1,5 @@
+#include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -67,6 +69,30 @@ RunTime run_time_of(const nlohmann::json& config, const Unpacked& packed) {
   return {ActSpec(own.text_or("activations", inputs)), KvSpec(own.text_or("kv_cache", "f32"))};
 }
 
+// pith.shared: {"11": 10} says that block 11 reads block 10's matrices, those it has not itself.
+std::map<dim, dim> shared_blocks(const nlohmann::json& config, dim layers) {
+  std::map<dim, dim> out;
+  const JsonKeys keys{config, std::string(kConfigJson), ""};
+  const auto* pith = keys.object_or_null("pith");
+  const auto* shared = pith ? JsonKeys{*pith, keys.where, "pith."}.object_or_null("shared") : nullptr;
+  if (!shared) return out;
+  for (const auto& [name, first] : shared->items()) {
+    dim layer = -1;
+    const auto [end, fault] = std::from_chars(name.data(), name.data() + name.size(), layer);
+    const bool number = fault == std::errc() && end == name.data() + name.size();
+    if (!number || layer < 1 || layer >= layers || !first.is_number_unsigned() ||
+        first.get<std::uint64_t>() >= std::uint64_t(layer))
+      throw input_error(kConfigJson, "pith.shared.{}: expected blocks 1 to {} that share with an earlier one, got {}",
+                        printable(name), layers - 1, printable(first.dump()));
+    out[layer] = first.get<dim>();
+  }
+  for (const auto& [layer, first] : out)
+    if (out.contains(first))
+      throw input_error(kConfigJson, "pith.shared.{}: expected a block with matrices of its own, got {}, which shares",
+                        layer, first);
+  return out;
+}
+
 void read_tensors(const nlohmann::json& config, const std::string& legacy, const SafetensorsSet& files,
                   Model::Impl& out) {
   Unpacked packed = unpack_layers(config, legacy, files);
@@ -91,6 +117,7 @@ void open_hf(const std::filesystem::path& folder, Model::Impl& out) {
   const nlohmann::json config = parse_json(out.hf_config, kConfigJson);
   out.arch = &arch_of_config(config);
   out.config = config_from_hf(config, *out.arch);
+  out.shared = shared_blocks(config, out.config.layers);
   out.hf_generation_config = text_if_there(folder / "generation_config.json");
   out.safetensors.emplace(SafetensorsSet::open(folder));
   read_tensors(config, text_if_there(folder / "quantize_config.json"), *out.safetensors, out);

@@ -102,16 +102,24 @@ std::string tensor_name(std::string_view pattern, dim layer, dim expert) {
   return fmt::format("{}{}{}", pattern.substr(0, at), layer, rest);
 }
 
-constexpr std::string_view kWeight = ".weight", kInner = ".inner.weight";
+constexpr std::string_view kWeight = ".weight";
+constexpr std::pair<Part, std::string_view> kParts[] = {{Part::inner, ".inner.weight"},
+                                                        {Part::difference_a, ".difference_a.weight"},
+                                                        {Part::difference_b, ".difference_b.weight"}};
 
-std::string name_of_inner(std::string_view weight) {
+std::string name_of_part(std::string_view weight, Part part) {
   PITH_CHECK(weight.ends_with(kWeight));
-  return std::string(weight.substr(0, weight.size() - kWeight.size())).append(kInner);
+  const std::string_view module = weight.substr(0, weight.size() - kWeight.size());
+  for (const auto& [known, suffix] : kParts)
+    if (known == part) return std::string(module).append(suffix);
+  throw InternalError("a part without a name of its own");
 }
 
-std::optional<std::string> weight_of_inner(std::string_view inner) {
-  if (!inner.ends_with(kInner)) return std::nullopt;
-  return std::string(inner.substr(0, inner.size() - kInner.size())).append(kWeight);
+std::optional<NamedPart> named_part(std::string_view name) {
+  for (const auto& [part, suffix] : kParts)
+    if (name.ends_with(suffix))
+      return NamedPart{std::string(name.substr(0, name.size() - suffix.size())).append(kWeight), part};
+  return std::nullopt;
 }
 
 std::vector<dim> expected_shape(const Config& c, Role role, Part part, bool hf) {

@@ -31,9 +31,14 @@ class TensorTable {
 // "blk.{}.attn_q.weight", 3 -> "blk.3.attn_q.weight"; a second {} is the expert
 std::string tensor_name(std::string_view pattern, dim layer, dim expert = -1);
 
-// The inner factor of a matrix NAME.weight is NAME.inner.weight. And back: none where it is no such name.
-std::string name_of_inner(std::string_view weight);
-std::optional<std::string> weight_of_inner(std::string_view inner);
+// A matrix NAME.weight has its inner factor in NAME.inner.weight, its difference from a shared matrix in
+// NAME.difference_a.weight and NAME.difference_b.weight. And back: none where it is no such name.
+std::string name_of_part(std::string_view weight, Part part);
+struct NamedPart {
+  std::string weight;
+  Part part = Part::weight;
+};
+std::optional<NamedPart> named_part(std::string_view name);
 
 // Slowest dimension first; of one expert. `hf`: as Hugging Face stores it (Conv1D apart).
 std::vector<dim> expected_shape(const Config& config, Role role, Part part, bool hf);

@@ -6,6 +6,7 @@
 #include "formats/format.h"
 #include "model/model_impl.h"
 #include "model/open/tensor_table.h"
+#include "model/shared.h"
 #include "model/surgery.h"
 #include "model/surgery/add_bias.h"
 #include "model/surgery/cut_config.h"
@@ -250,6 +251,7 @@ std::string as_stored(const Model& model) {
     if (t.turn) return "its matrices are stored between rotations";
     if (t.part == Part::inner) return "its matrices are factored";
   }
+  if (is_shared(model)) return "its blocks share matrices";
   return model.config().rotated_down ? "it is rotated" : "";
 }
 

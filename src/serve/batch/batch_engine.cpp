@@ -19,8 +19,8 @@ namespace {
 constexpr dim kSteadyRows = 8;
 
 bool from_panels(const Linear& linear) {
-  return !linear.weight ||
-         (linear.panels && (!linear.inner || linear.inner_panels) && !(linear.act && linear.act->on()));
+  return !linear.weight || (linear.panels && (!linear.inner || linear.inner_panels) && !linear.low_rank &&
+                            !(linear.act && linear.act->on()));
 }
 
 bool all_from_panels(const Network& n) {
