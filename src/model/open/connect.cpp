@@ -95,7 +95,8 @@ class Wiring {
     std::vector<dim>& latents = m_.config.kv_latent;
     latents.clear();
     for (const Block& b : m_.blocks)
-      if (b.k.inner && b.k.inner == b.v.inner) latents.push_back(weight_rows(*b.v.inner));
+      if (b.k.inner && b.k.inner == b.v.inner && !b.k.low_rank && !b.v.low_rank)
+        latents.push_back(weight_rows(*b.v.inner));
     if (latents.size() < m_.blocks.size()) latents.clear();
   }
   void add_experts(Block& block, dim layer) {
