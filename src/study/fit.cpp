@@ -188,7 +188,6 @@ class Fitter {
       if (first * percent / 100 >= lowest_) at_bytes("gptq", first * percent / 100, budgets.front().first);
     if (at_least(FitEffort::thorough)) at_bytes("gptq+autoround", first, budgets.front().first);
     try_structures(first);
-    try_sparsity(first);
   }
 
   // Where a file of the whole budget is too slow: smaller ones until one is not.
@@ -207,54 +206,25 @@ class Fitter {
       shapes.push_back(steps_of("svd_llm", {"ratio=0.1", "allocation=sensitivity"}));
     for (std::vector<Step>& steps : shapes) {
       const std::string name = steps[0].method;
-      where_it_applies(name, [&] {
-        if (loses_too_much(name, steps)) return;
+      try {
+        RecipeFile dense = recipe_of(steps);
+        dense.recipe.format = &bf16_format();
+        const double alone = add(std::move(dense), name + " alone").kl();
+        const std::optional<std::size_t> best = best_point();
+        if (best && alone >= result_.points[*best].kl()) {
+          result_.notes.push_back(
+              fmt::format("{}: not rounded, since it alone loses {:.4f}, more than the best so far", name, alone));
+          continue;
+        }
         steps.push_back(steps_of("gptq", {})[0]);
         RecipeFile rounded = recipe_of(std::move(steps));
         rounded.recipe.max_bytes = bytes;
         add(std::move(rounded), fmt::format("{}+gptq within {}", name, megabytes(bytes)));
-      });
-    }
-  }
-
-  // Values without their zeros, whose places take a bit each: codes of four bits gain where more than a quarter goes.
-  void try_sparsity(dim bytes) {
-    if (options_.container != Container::pith) return;
-    where_it_applies("sparsegpt", [&] {
-      if (loses_too_much("sparsegpt", steps_of("sparsegpt", {"sparsity=25"}))) return;
-      for (const char* format : {"int8_g64_sym", "int4_g64_sym"}) {
-        RecipeFile file = recipe_of(steps_of("sparsegpt", {}));
-        file.recipe.format = &format_or_throw(format);
-        file.recipe.store = SparseLayout::bitmask;
-        file.recipe.sparsity.max_bytes = bytes;  // the least sparsity that fits
-        for (const Override& o : formats_within(bytes))
-          if (is_embedding(o.where.roles[0])) file.recipe.overrides.push_back(o);
-        add(std::move(file), fmt::format("sparsegpt {} within {}", format, megabytes(bytes)));
+      } catch (const Error& e) {  // not for this family
+        if (e.blame() != Blame::input) throw;
+        result_.notes.push_back(fmt::format("{}: left out ({})", name, e.what()));
       }
-    });
-  }
-
-  // What does not suit the family is left out.
-  template <class Attempt>
-  void where_it_applies(const std::string& name, const Attempt& attempt) {
-    try {
-      attempt();
-    } catch (const Error& e) {
-      if (e.blame() != Blame::input) throw;
-      result_.notes.push_back(fmt::format("{}: left out ({})", name, e.what()));
     }
-  }
-
-  // Measures what these steps alone do to the model.
-  bool loses_too_much(const std::string& name, std::vector<Step> steps) {
-    RecipeFile dense = recipe_of(std::move(steps));
-    dense.recipe.format = &bf16_format();
-    const double alone = add(std::move(dense), name + " alone").kl();
-    const std::optional<std::size_t> best = best_point();
-    if (!best || alone < result_.points[*best].kl()) return false;
-    result_.notes.push_back(
-        fmt::format("{}: not rounded, since it alone loses {:.4f}, more than the best so far", name, alone));
-    return true;
   }
 
   void smallest_within_divergence() {

@@ -114,25 +114,6 @@ TEST_F(Fit, MemoryCountsKeysAndValues) {
   EXPECT_GE(encoded, 1);
 }
 
-TEST_F(Fit, SparsityIsTriedWhereZerosCanBeLeftOut) {
-  options_.container = Container::pith;
-  const auto labels = [&](dim bytes) {
-    options_.goal.max_bytes = bytes;
-    std::vector<std::string> out;
-    for (const FitPoint& p : search(temp_.path / std::to_string(bytes)).points)
-      if (p.label.starts_with("sparsegpt")) {
-        out.push_back(p.label);
-        if (p.label != "sparsegpt alone") {
-          EXPECT_LE(p.bytes(), bytes) << p.label;
-        }
-      }
-    return out;
-  };
-  EXPECT_EQ(labels(400000), (std::vector<std::string>{"sparsegpt alone"}));  // nearly eight bits lose less than that
-  EXPECT_EQ(labels(110000), (std::vector<std::string>{"sparsegpt alone", "sparsegpt int8_g64_sym within 0.1 MB",
-                                                      "sparsegpt int4_g64_sym within 0.1 MB"}));
-}
-
 TEST_F(Fit, SaysWhatIsMissing) {
   const auto fault = [&] {
     try {
