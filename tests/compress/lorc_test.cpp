@@ -83,7 +83,7 @@ TEST(Lorc, AdaptersGiveTheOriginalBack) {
     std::vector<float> row(64), expected(64);
     for (const dim r : {0, 1, 17, 63}) {
       decode_row(compressed.tensors()[q], r, row.data());
-      adapter.add(q, r, row.data());
+      adapter.apply(q, r, row.data());
       // Heads of 16; in GGUF rows 2 j and 2 j + 1 of a head are j and j + 8.
       const dim from = compressed.is_gguf() ? r / 16 * 16 + r % 16 / 2 + r % 2 * 8 : r;
       decode_row(*original.find(Role::attn_q, 1), from, expected.data());

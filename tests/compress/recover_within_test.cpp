@@ -111,7 +111,7 @@ TEST(RecoverWithin, AdaptersOfSeveralRanksGiveTheirProducts) {
     const LoraAdapter adapter = LoraAdapter::open(at, base);
     for (const AdapterPart& part : parts) {
       std::vector<float> row(64);
-      adapter.add(part.tensor, 3, row.data());
+      adapter.apply(part.tensor, 3, row.data());
       for (std::size_t c = 0; c < 64; ++c) {
         float expected = 0;
         for (dim k = 0; k < part.rank; ++k)

@@ -15,7 +15,7 @@ namespace pith {
 class LoraAdapter {
  public:
   // Error(input) that names the key or the tensor when it is damaged, asks for more than such sums and lengths of their
-  // rows (DoRA): whole modules, biases;, or adapts a tensor that `base` does not have in that shape.
+  // rows (DoRA), such as whole modules or biases, or adapts a tensor that `base` does not have in that shape.
   static LoraAdapter open(const std::filesystem::path& path, const Model& base);
   LoraAdapter(LoraAdapter&&) noexcept;
   ~LoraAdapter();
