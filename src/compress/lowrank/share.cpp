@@ -2,6 +2,7 @@
 // between neighbours is MobileLLM's (arXiv:2402.14905); a low-rank difference for each, Relaxed Recursive
 // Transformers' (arXiv:2410.20672).
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <mutex>

@@ -99,9 +99,10 @@ Groups search(const ReshapeTask& task, const Options& options, const Selection& 
   }
   std::sort(ranked.begin(), ranked.end());
   Groups out;
-  for (const auto& [cost, i] : ranked) {
-    const bool taken = std::any_of(out.begin(), out.end(), [&](const auto& g) { return overlap(g, candidates[i]); });
-    if (!taken && dim(out.size()) * (size - 1) < wanted) out.push_back(candidates[i]);
+  for (const auto& of_group : ranked) {
+    const std::vector<dim>& next = candidates[of_group.second];
+    const bool taken = std::any_of(out.begin(), out.end(), [&](const auto& g) { return overlap(g, next); });
+    if (!taken && dim(out.size()) * (size - 1) < wanted) out.push_back(next);
   }
   if (dim(out.size()) * (size - 1) < wanted)
     throw Error(Blame::input, "share",
