@@ -56,7 +56,9 @@ TEST(Fisher, IsTheSumOfSquaredSlopes) {
   Stage stage = stage_in(temp.path);
   FisherDiagonal fisher(model, tensors, stage);
   fisher.measure(tokens, no_progress());
-  for (const auto& [role, name] : places) {
+  for (const auto& place : places) {
+    const auto& role = place.first;
+    const auto& name = place.second;
     const std::size_t tensor = index_of(model, role, name[13] - '0');
     const dim cols = model.tensors()[tensor].weight.cols, row = 5;
     std::vector<float> got(static_cast<std::size_t>(cols));
