@@ -13,7 +13,7 @@ find_library(OPENBLAS_LIBRARY openblas REQUIRED)  # LAPACK and BLAS
 find_package(CLI11 REQUIRED)
 find_package(yaml-cpp REQUIRED)  # recipes
 find_package(Threads REQUIRED)
-find_package(OpenMP)  # oneDNN's threads, which ours keep to themselves
+find_library(GOMP_LIBRARY NAMES libgomp.so.1 gomp REQUIRED)  # oneDNN's threads, which ours keep to themselves
 
 add_library(pith_flags INTERFACE)
 target_include_directories(pith_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)

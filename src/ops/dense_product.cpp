@@ -1,15 +1,13 @@
 #include "ops/dense_product.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 #include <cstdlib>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <tuple>
 
 #include "core/error.h"
+
+extern "C" void omp_set_num_threads(int);  // of libgomp, which oneDNN runs on; not every compiler has its header
 
 namespace pith {
 
@@ -60,10 +58,8 @@ bool has_bf16_products() {
 
 // The callers split the work over our own threads; oneDNN's would come on top.
 static void keep_to_this_thread() {
-#ifdef _OPENMP
   thread_local const bool once = (omp_set_num_threads(1), true);
   (void)once;
-#endif
 }
 
 void matrix_product(const MatrixCall& c) {
