@@ -123,7 +123,7 @@ void SourceRows::move_encoded(dim begin, dim end, std::byte* encoded) const {
   parallel_for(
       end - begin,
       [&](dim i) {
-        const std::byte* row = in_.weight.data + source_row(begin + i) * source_row_bytes_;
+        const std::byte* row = in_.sparse ? nullptr : in_.weight.data + source_row(begin + i) * source_row_bytes_;
         std::vector<std::byte> whole;
         if (in_.sparse) {
           whole.resize(std::size_t(source_row_bytes_));

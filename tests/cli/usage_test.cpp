@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/sanitizers.h"
 #include "tests/shared_data.h"
 // after shared_data.h, whose read_file it uses
 #include "tests/cli/run_pith.h"
@@ -23,7 +24,7 @@ TEST(Usage, HelpListsTheVerbsQuickly) {
   EXPECT_EQ(ran.exit_code, 0);
   for (const char* verb : {"inspect", "quantize", "convert", "eval", "generate", "formats", "methods"})
     EXPECT_NE(ran.out.find(verb), std::string::npos) << verb;
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef PITH_SANITIZED
   EXPECT_LT(best_ms, 50.0);  // the shell's start included
 #endif
 }

@@ -1,6 +1,7 @@
 #include "core/memory.h"
 
 #include "tests/compress/pipeline_support.h"
+#include "tests/sanitizers.h"
 
 namespace pith::test {
 
@@ -26,7 +27,7 @@ Peak peak_of(const GeneratedModel& m) {
 }  // namespace
 
 TEST(Memory, DoesNotGrowWithDepth) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PITH_SANITIZED
   GTEST_SKIP() << "sanitizers keep memory of their own";
 #endif
   GeneratedModel m{.layers = 6, .hidden = 256, .ffn = 1024, .dtype = "BF16"};  // 2 MB a layer
@@ -44,7 +45,7 @@ TEST(Memory, DoesNotGrowWithDepth) {
 
 // Packed layers are stored otherwise than they are used: they are moved, one by one, and set aside.
 TEST(Memory, PackedFoldersDoNotGrowItEither) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PITH_SANITIZED
   GTEST_SKIP() << "sanitizers keep memory of their own";
 #endif
   const TempFolder temp;
@@ -73,7 +74,7 @@ TEST(Memory, PackedFoldersDoNotGrowItEither) {
 }
 
 TEST(Memory, SeesWhatThisProcessTouches) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PITH_SANITIZED
   GTEST_SKIP() << "sanitizers keep memory of their own";
 #endif
   const dim before = peak_ram_bytes();

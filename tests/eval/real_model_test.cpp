@@ -1,5 +1,6 @@
 // Trained models of some size, which scripts/fetch-model brings, against what llama-perplexity says of the same text.
 #include "eval/perplexity.h"
+#include "tests/sanitizers.h"
 #include "tests/shared_data.h"
 
 namespace pith {
@@ -12,7 +13,7 @@ namespace {
 // The peer ran the file widened to F32 by llama-quantize: on the file itself it rounds activations to 8 bits, which
 // moves one window by 1.5 %. Its result: 11.5205.
 TEST(RealModel, Gemma3SaysWhatLlamaCppSays) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PITH_SANITIZED
   GTEST_SKIP() << "268 million weights take too long under sanitizers";
 #endif
   NEED_REAL_MODEL(path, "gemma-3-270m-q4_k_m.gguf", "gemma3");
