@@ -11,6 +11,7 @@
 #include "model/surgery/values.h"
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
+#include "tests/compress/run_as.h"
 #include "train/trainable.h"
 
 namespace pith::test {
@@ -23,14 +24,6 @@ Recipe factored(const char* chain, std::vector<std::string> options) {
   recipe.calibration = CalibrationChoice{.files = {}, .samples = 4, .length = 24, .seed = 3};
   return recipe;
 }
-
-Outcome run_as(Container container, const std::filesystem::path& source, const Recipe& recipe,
-               const std::filesystem::path& target, const RunLimits& limits = {}) {
-  const Model model = Model::open(source);
-  return compress(model, recipe, container, target, limits);
-}
-
-double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }
 
 constexpr const char* kMethods[] = {"svd", "fwsvd", "asvd", "svd_llm", "lord"};
 

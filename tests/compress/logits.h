@@ -25,4 +25,6 @@ inline double distance(const std::vector<float>& a, const std::vector<float>& b)
   return std::sqrt(sum);
 }
 
+inline double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }
+
 }  // namespace pith::test

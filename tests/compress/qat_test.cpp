@@ -27,8 +27,6 @@ std::vector<float> logits_of_network(const Network& network) {
   return out;
 }
 
-double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }
-
 // Gradients of all parameters, one after another.
 std::vector<float> gradients(Trainable& t) {
   t.clear_gradients();

@@ -22,8 +22,6 @@ std::filesystem::path quantized(const TempFolder& temp, const char* format) {
   return temp.path / format;
 }
 
-double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }
-
 void gather(Trainable& t) {
   t.clear_gradients();
   ModelBackward backward(t.network(), 8, 1);

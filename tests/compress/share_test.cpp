@@ -9,6 +9,7 @@
 #include "model/surgery.h"
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
+#include "tests/compress/run_as.h"
 #include "train/trainable.h"
 
 namespace pith::test {
@@ -22,14 +23,6 @@ Recipe sharing(const char* chain, std::vector<std::string> options) {
   recipe.calibration = CalibrationChoice{.files = {}, .samples = 4, .length = 24, .seed = 3};
   return recipe;
 }
-
-Outcome run_as(Container container, const std::filesystem::path& source, const Recipe& recipe,
-               const std::filesystem::path& target, const RunLimits& limits = {}) {
-  const Model model = Model::open(source);
-  return compress(model, recipe, container, target, limits);
-}
-
-double length(const std::vector<float>& v) { return distance(v, std::vector<float>(v.size(), 0.0f)); }
 
 // hidden 128, kv width 64, 256 neurons
 const GeneratedModel kFour = {.layers = 4, .hidden = 128, .ffn = 256};
