@@ -2,6 +2,7 @@
 #pragma once
 #include "formats/block_codec.h"
 #include "kernels/decode.h"
+#include "kernels/eight_blocks.h"
 
 namespace pith {
 

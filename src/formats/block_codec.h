@@ -8,6 +8,7 @@
 //   void set(block, j, code)
 //   float value(Grid, code)            as the row decoder computes it
 //   void decode_row(in, n, out)
+//   void encode_eight(x, out)          if eight blocks are faster together (kernels/eight_blocks.h), the same bytes
 //   CodeUnits kUnits                   if its blocks come apart (formats/code_units.h)
 #pragma once
 #include <cstring>
@@ -77,7 +78,11 @@ struct BlockCodec {
                      std::byte* out) {
     alignas(32) std::uint8_t codes[C::kBlock];
     const auto plan = C::plan(r, importance != nullptr);
-    for (dim i = 0; i < n; i += C::kBlock, out += C::kBytes) {
+    dim i = 0;
+    if constexpr (requires { C::encode_eight; })
+      if (!importance && plan.aim == kernels::Aim::best && plan.effort == 0)
+        for (; i + 8 * C::kBlock <= n; i += 8 * C::kBlock, out += 8 * C::kBytes) C::encode_eight(x + i, out);
+    for (; i < n; i += C::kBlock, out += C::kBytes) {
       const auto grid = C::search(x + i, importance ? importance + i : nullptr, plan);
       C::store(grid, out);
       C::codes(x + i, grid, codes);

@@ -7,6 +7,7 @@ namespace pith {
 
 struct Q4_0 : SignedNibbles<4> {
   static void decode_row(const std::byte* in, dim n, float* out) { kernels::decode_kernels().q4_0(in, n, out); }
+  static void encode_eight(const float* x, std::byte* out) { kernels::eight_block_kernels().q4_0(x, out); }
 };
 
 extern const Format format_q4_0 = BlockCodec<Q4_0>::format("q4_0", "4-bit codes, one scale per 32; GGUF", "f16", 2);

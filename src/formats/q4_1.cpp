@@ -7,6 +7,7 @@ namespace pith {
 
 struct Q4_1 : AffineNibbles<4> {
   static void decode_row(const std::byte* in, dim n, float* out) { kernels::decode_kernels().q4_1(in, n, out); }
+  static void encode_eight(const float* x, std::byte* out) { kernels::eight_block_kernels().q4_1(x, out); }
 };
 
 extern const Format format_q4_1 =

@@ -7,6 +7,7 @@ namespace pith {
 
 struct Q5_0 : SignedNibbles<5> {
   static void decode_row(const std::byte* in, dim n, float* out) { kernels::decode_kernels().q5_0(in, n, out); }
+  static void encode_eight(const float* x, std::byte* out) { kernels::eight_block_kernels().q5_0(x, out); }
 };
 
 extern const Format format_q5_0 = BlockCodec<Q5_0>::format("q5_0", "5-bit codes, one scale per 32; GGUF", "f16", 6);

@@ -7,6 +7,7 @@ namespace pith {
 
 struct Q5_1 : AffineNibbles<5> {
   static void decode_row(const std::byte* in, dim n, float* out) { kernels::decode_kernels().q5_1(in, n, out); }
+  static void encode_eight(const float* x, std::byte* out) { kernels::eight_block_kernels().q5_1(x, out); }
 };
 
 extern const Format format_q5_1 =
