@@ -1,5 +1,6 @@
 // A model with structures taken out: its matrices are smaller, and its choices say so. What is left computes what the
-// whole model would with zeros in place of the rest.
+// whole model would with zeros in place of the rest. Channels, neurons and values may come in another order, which
+// changes nothing.
 #pragma once
 #include <vector>
 
@@ -7,12 +8,16 @@
 
 namespace pith {
 
-// What stays of a block, in ascending order.
+// What stays of a block: heads and experts in ascending order, others in the order in which they will stand.
 struct BlockCut {
   std::vector<dim> kv_heads;
   std::vector<dim> heads;    // query heads, equally many of each kv head that stays
   std::vector<dim> neurons;  // of the feed-forward network; of a mixture of experts: all
   std::vector<dim> experts = {};
+  // Rows of attn_v: the dimensions of each kv head that stays, head after head, all of them; empty: as they stand.
+  std::vector<dim> values = {};
+  // Of each of `experts` all its neurons; empty: as they stand.
+  std::vector<std::vector<dim>> expert_neurons = {};
   // (hidden) added to what a branch gives, for what its lost inputs gave on average; empty: nothing.
   std::vector<float> attn_bias = {}, ffn_bias = {};
 };
@@ -20,8 +25,9 @@ struct BlockCut {
 struct Surgery {
   std::vector<dim> layers;         // that stay, ascending
   std::vector<BlockCut> blocks;    // one for each of them; all of the same sizes
-  std::vector<dim> hidden;         // channels of the residual stream that stay, ascending
+  std::vector<dim> hidden;         // channels of the residual stream that stay, in the order in which they will stand
   std::vector<Token> tokens = {};  // of the vocabulary that stay, as Tokenizer::selection gives them; empty: all
+  std::vector<std::string> notes = {};  // for the report
 };
 
 // Of which nothing is taken.

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "formats/format.h"
 #include "model/forward.h"
@@ -113,6 +115,39 @@ TEST_P(SurgeryFamily, ChannelsThatAreOutAreZeros) {
                                  return writes && out(t.part == Part::bias ? c : r);
                                })),
               GetParam(), model.find(Role::attn_q_norm, 0) ? 1e-3 : kSums);  // whose eps is another, too
+}
+
+// Everything that may stand in another order does: the same function, its matrices' columns moved.
+TEST_P(SurgeryFamily, AnotherOrderChangesNothing) {
+  const TempFolder temp;
+  const Model model = Model::open(write_family(family_vectors(GetParam()), temp.path / "in"));
+  const Config& c = model.config();
+  Surgery s = whole(c);
+  std::reverse(s.hidden.begin(), s.hidden.end());
+  for (std::size_t l = 0; l < s.blocks.size(); ++l) {
+    BlockCut& b = s.blocks[l];
+    if (cannot_cut_neurons(model).empty())
+      std::rotate(b.neurons.begin(), b.neurons.begin() + 3 + std::ptrdiff_t(l), b.neurons.end());
+    for (dim v = 0; v < c.kv_heads * c.head_dim; ++v)  // each head turned by another number of places
+      b.values.push_back(v / c.head_dim * c.head_dim + (v + v / c.head_dim + 1) % c.head_dim);
+    for (dim e = 0; e < c.experts; ++e) {
+      b.expert_neurons.emplace_back();
+      for (dim n = c.expert_ffn; n-- > 0;) b.expert_neurons.back().push_back((n + e) % c.expert_ffn);
+    }
+  }
+  const Model moved = cut_model(model, s);
+  expect_same(logits_of(moved), logits_of(model), GetParam(), kSums);
+  std::vector<float> before(static_cast<std::size_t>(c.hidden)), after(before.size());
+  decode_row(*model.find(Role::embed, -1), 1, before.data());
+  decode_row(*moved.find(Role::embed, -1), 1, after.data());
+  std::reverse(before.begin(), before.end());
+  EXPECT_EQ(before, after);
+  const std::size_t width = std::size_t(c.heads * c.head_dim);
+  before.resize(width);
+  after.resize(width);
+  decode_row(*model.find(Role::attn_o, 0), c.hidden - 1, before.data());
+  decode_row(*moved.find(Role::attn_o, 0), 0, after.data());
+  EXPECT_EQ(before[1], after[0]);  // the first head's second dimension stands first
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, SurgeryFamily,

@@ -59,8 +59,10 @@ OptionSpec scope_option(std::string_view default_value) {
           .choices = {"row", "matrix"}};
 }
 
+Pruning pattern_of(const Options& options) { return parsed(options.text("pattern")); }
+
 Pruning pruning_of(const Options& options) {
-  Pruning out = parsed(options.text("pattern"));
+  Pruning out = pattern_of(options);
   out.share = options.number("sparsity") / 100;
   out.scope = options.text("scope") == "row" ? PruneScope::row : PruneScope::matrix;
   return out;

@@ -21,6 +21,7 @@ OptionSpec sparsity_option();
 OptionSpec pattern_option();
 OptionSpec scope_option(std::string_view default_value);
 Pruning pruning_of(const Options& options);
+Pruning pattern_of(const Options& options);                   // the pattern alone
 dim kept_values(dim rows, dim cols, const Options& options);  // Method::kept
 
 // Of the scores, `count` lowest get 0 in `kept`, the others 1; of equal ones the first stay. scores: finite.

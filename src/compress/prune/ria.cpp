@@ -1,7 +1,7 @@
 // RIA: a value counts by its share of its row and of its column, times a power of its input's size.
 #include <cmath>
 
-#include "compress/prune/pruned_matrix.h"
+#include "compress/prune/ria_scores.h"
 #include "core/parallel.h"
 
 namespace pith {
@@ -29,21 +29,25 @@ std::vector<double> column_sums(const ScaledMatrix& m) {
 }
 
 std::unique_ptr<LayerState> prune(const ScaledMatrix& m, const Options& options) {
-  const std::vector<double> down = column_sums(m);
-  std::vector<double> weight;
-  for (const float norm : input_norms(m)) weight.push_back(std::pow(double(norm), options.number("power")));
-  const auto kept = select_values(m, pruning_of(options), [&](dim, const float* w, float* scores) {
-    double across = 0;
-    for (dim c = 0; c < m.cols; ++c) across += std::fabs(double(w[c]));
-    for (dim c = 0; c < m.cols; ++c) {
-      const double size = std::fabs(double(w[c])), column = down[std::size_t(c)];
-      scores[c] = size > 0 ? float((size / column + size / across) * weight[std::size_t(c)]) : 0;
-    }
-  });
-  return encode_pruned(m, kept, m.load);
+  return encode_pruned(m, select_values(m, pruning_of(options), ria_scores(m, options.number("power"))), m.load);
 }
 
-OptionSpec power_option() {
+}  // namespace
+
+ScoreRow ria_scores(const ScaledMatrix& m, double power) {
+  std::vector<double> down = column_sums(m), weight;
+  for (const float norm : input_norms(m)) weight.push_back(std::pow(double(norm), power));
+  return [down = std::move(down), weight = std::move(weight)](dim, const float* w, float* scores) {
+    double across = 0;
+    for (std::size_t c = 0; c < down.size(); ++c) across += std::fabs(double(w[c]));
+    for (std::size_t c = 0; c < down.size(); ++c) {
+      const double size = std::fabs(double(w[c]));
+      scores[c] = size > 0 ? float((size / down[c] + size / across) * weight[c]) : 0;
+    }
+  };
+}
+
+OptionSpec ria_power_option() {
   return {.name = "power",
           .default_value = "0.5",
           .help = "of the inputs' size in a value's score",
@@ -52,15 +56,13 @@ OptionSpec power_option() {
           .high = 2};
 }
 
-}  // namespace
-
 extern const Method ria_method;
 const Method ria_method{
     .name = "ria",
     .family = "pruning",
     .summary = "drops the values with the least share of their row and column, weighed by their inputs",
     .paper = "RIA (Zhang et al., Plug-and-Play, ICLR 2024)",
-    .options = {sparsity_option(), pattern_option(), scope_option("matrix"), power_option()},
+    .options = {sparsity_option(), pattern_option(), scope_option("matrix"), ria_power_option()},
     .needs = Needs::text,
     .prepare_matrix = prune,
     .kept = kept_values,

@@ -11,6 +11,7 @@
 #include "model/surgery/add_bias.h"
 #include "model/surgery/cut_config.h"
 #include "model/surgery/indices.h"
+#include "model/surgery/places.h"
 
 namespace pith {
 
@@ -18,7 +19,8 @@ namespace {
 
 class Surgeon {
  public:
-  Surgeon(Model::Impl& model, const Surgery& surgery) : m_(model), c_(model.config), s_(surgery) {}
+  Surgeon(Model::Impl& model, const Surgery& surgery)
+      : m_(model), c_(model.config), s_(surgery), places_(model.config, surgery) {}
 
   void run() {
     keep_layers_and_experts();
@@ -26,6 +28,7 @@ class Surgeon {
     add_biases();
     if (!s_.tokens.empty()) reduce_vocabulary();
     set_choices();
+    m_.notes.insert(m_.notes.end(), s_.notes.begin(), s_.notes.end());
   }
 
  private:
@@ -52,75 +55,11 @@ class Surgeon {
   bool all_hidden() const { return dim(s_.hidden.size()) == c_.hidden; }
   const BlockCut& block(const ModelTensor& t) const { return s_.blocks[std::size_t(t.layer)]; }
 
-  std::vector<dim> qkv_rows(const BlockCut& b) const {
-    const dim d = c_.head_dim, group = c_.heads / c_.kv_heads;
-    std::vector<dim> rows;
-    if (c_.qkv_order == QkvOrder::stacked) {
-      append(rows, spread(b.heads, d));
-      append(rows, spread(b.kv_heads, d, c_.heads * d));
-      append(rows, spread(b.kv_heads, d, (c_.heads + c_.kv_heads) * d));
-      return rows;
-    }
-    for (const dim kv : b.kv_heads) {
-      for (const dim h : b.heads)
-        if (h / group == kv) append(rows, spread({kv * (group + 2) + h % group}, d));
-      append(rows, spread({kv * (group + 2) + group, kv * (group + 2) + group + 1}, d));
-    }
-    return rows;
-  }
-
-  // Rows of a matrix of a block, or of its bias.
-  std::vector<dim> rows_of(const ModelTensor& t, dim rows) const {
-    switch (t.role) {
-      case Role::attn_q:
-        return spread(block(t).heads, c_.head_dim);
-      case Role::attn_k:
-      case Role::attn_v:
-        return spread(block(t).kv_heads, c_.head_dim);
-      case Role::attn_qkv:
-        return qkv_rows(block(t));
-      case Role::ffn_gate:
-      case Role::ffn_up:
-        return block(t).neurons;
-      case Role::ffn_gate_up: {
-        std::vector<dim> both = block(t).neurons;
-        append(both, spread(block(t).neurons, 1, c_.ffn));
-        return both;
-      }
-      case Role::attn_o:
-      case Role::ffn_down:
-      case Role::expert_down:
-      case Role::shared_down:
-        return s_.hidden;
-      case Role::router:
-        return block(t).experts;
-      case Role::embed:
-      case Role::lm_head:
-        return s_.tokens.empty() ? first(rows) : std::vector<dim>(s_.tokens.begin(), s_.tokens.end());
-      default:
-        return first(rows);
-    }
-  }
-
-  std::vector<dim> cols_of(const ModelTensor& t) const {
-    switch (t.role) {
-      case Role::attn_o:
-        return spread(block(t).heads, c_.head_dim);
-      case Role::ffn_down:
-        return block(t).neurons;
-      case Role::expert_down:
-      case Role::shared_down:
-        return first(t.weight.cols);
-      default:
-        return s_.hidden;  // all other matrices read the residual stream
-    }
-  }
-
   void cut(ModelTensor& t) {
     if (t.role == Role::other || t.role == Role::rope_factors || t.role == Role::rope_long_factors) return;
     if (is_norm(t.role)) return cut_norm(t);
-    if (t.part == Part::bias) return select(t, {0}, rows_of(t, t.weight.cols));
-    select(t, rows_of(t, t.weight.rows), cols_of(t));
+    if (t.part == Part::bias) return select(t, {0}, places_.rows(t, t.weight.cols));
+    select(t, places_.rows(t, t.weight.rows), places_.cols(t));
   }
 
   void cut_norm(ModelTensor& t) {
@@ -147,8 +86,8 @@ class Surgeon {
   }
 
   void select(ModelTensor& t, const std::vector<dim>& rows, const std::vector<dim>& cols) {
-    const bool all_cols = dim(cols.size()) == t.weight.cols;
-    if (all_cols && dim(rows.size()) == t.weight.rows) return;
+    const bool all_cols = cols == first(t.weight.cols);
+    if (all_cols && rows == first(t.weight.rows)) return;
     const Format& format = *t.weight.format;
     const dim before_bytes = row_bytes(format, t.weight.cols);
     const bool elements = format.block == 1;
@@ -237,6 +176,7 @@ class Surgeon {
   Model::Impl& m_;
   Config& c_;
   const Surgery& s_;
+  const Places places_;
 };
 
 void refuse(const Model& model, const std::string& why, std::string_view hint) {
