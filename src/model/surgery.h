@@ -8,6 +8,13 @@
 
 namespace pith {
 
+// A part of an expert that is the average of several.
+struct ExpertShare {
+  dim expert = 0;
+  double share = 1;          // of the average; those of all its parts add up to 1
+  std::vector<dim> neurons;  // which of its neurons stands where
+};
+
 // What stays of a block: heads and experts in ascending order, others in the order in which they will stand.
 struct BlockCut {
   std::vector<dim> kv_heads;
@@ -18,6 +25,9 @@ struct BlockCut {
   std::vector<dim> values = {};
   // Of each of `experts` all its neurons; empty: as they stand.
   std::vector<std::vector<dim>> expert_neurons = {};
+  // What each of `experts` becomes the average of, itself among it; empty: they stay as they are.
+  std::vector<std::vector<ExpertShare>> merged = {};
+  std::vector<float> router = {};  // (experts, hidden) instead of its rows for them; empty: those
   // (hidden) added to what a branch gives, for what its lost inputs gave on average; empty: nothing.
   std::vector<float> attn_bias = {}, ffn_bias = {};
 };

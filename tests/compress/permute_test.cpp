@@ -110,8 +110,9 @@ TEST(Permute, LessIsLostByAPattern) {
   for (const char* pruner : {"ria", "wanda", "sparsegpt"}) {
     std::vector<double> lost;
     for (const std::string& chain : {std::string(pruner), "permute+" + std::string(pruner)}) {
-      run(source, recipe_of(chain.c_str(), {"pattern=2:4"}), temp.path / "out.gguf",
-          {.max_ram_bytes = {}, .overwrite = true});
+      Recipe recipe = recipe_of(chain.c_str(), {"pattern=2:4"});
+      recipe.steps.back().where = parse_selection("attn_o|ffn_down");
+      run(source, recipe, temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
       const Model pruned = Model::open(temp.path / "out.gguf");
       lost.push_back(distance(before, logits_of(pruned)));
       const ModelTensor& down = *pruned.find(Role::ffn_down, 1);

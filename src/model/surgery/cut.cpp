@@ -11,6 +11,7 @@
 #include "model/surgery/add_bias.h"
 #include "model/surgery/cut_config.h"
 #include "model/surgery/indices.h"
+#include "model/surgery/merge_experts.h"
 #include "model/surgery/places.h"
 
 namespace pith {
@@ -23,6 +24,7 @@ class Surgeon {
       : m_(model), c_(model.config), s_(surgery), places_(model.config, surgery) {}
 
   void run() {
+    merge_experts(m_, s_);
     keep_layers_and_experts();
     for (ModelTensor& t : m_.tensors) cut(t);
     add_biases();
