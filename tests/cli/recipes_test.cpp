@@ -36,8 +36,9 @@ TEST(Recipes, EveryPresetRunsAndSaysWhatTheModelAsksFor) {
   PITH_NEED_DATA(text, "text/tinystories_30k.txt");
   const TempFolder folder;
   // the divergence that a preset stays below on this model
-  const std::map<std::string, double> most = {{"kv4", 0.01},    {"w2", 2.5},      {"w3", 0.8},    {"w3-best", 0.4},
-                                              {"w4-best", 0.2}, {"w4-fast", 0.3}, {"w4a4kv4", 2}, {"w8a8", 0.02}};
+  const std::map<std::string, double> most = {
+      {"kv4", 0.01},   {"w2", 2.5},           {"w3", 0.8},      {"w3-best", 0.4}, {"sparse50", 2.5}, {"sparse24", 3.5},
+      {"slim20", 1.4}, {"slim20-depth", 1.1}, {"w4-best", 0.2}, {"w4-fast", 0.3}, {"w4a4kv4", 2},    {"w8a8", 0.02}};
   const json recipes = parsed("recipes --json");
   EXPECT_EQ(recipes.size(), most.size());
   for (const json& recipe : recipes) {

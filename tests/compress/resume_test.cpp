@@ -80,6 +80,41 @@ TEST(Resume, AfterTwoKillsOfAFolder) {
   EXPECT_TRUE(same_folders(temp.path / "whole", temp.path / "out"));
 }
 
+// The model is reshaped anew, and finished blocks are replayed: the same zeros in the same order.
+TEST(Resume, APrunedModelToo) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 3, .hidden = 128, .ffn = 256});
+  struct Case {
+    const char *chain, *pattern;
+    std::optional<SparseLayout> store;
+  };
+  for (const Case& c : {Case{"permute+sparsegpt", "2:4", SparseLayout::two_of_four}, Case{"wanda", "4:8", {}},
+                        Case{"flap+sparsegpt", "none", SparseLayout::bitmask}, Case{"depth", "", {}}}) {
+    const auto folder = temp.path / c.chain;
+    Recipe recipe;
+    recipe.steps = steps_of(c.chain, {});
+    if (*c.pattern) give_options(recipe.steps, {std::string("pattern=") + c.pattern});
+    recipe.calibration = CalibrationChoice{.files = {}, .samples = 4, .length = 24, .seed = 3};
+    recipe.store = c.store;
+    const auto container = c.store ? Container::pith : Container::hf;
+    const auto to = [&](const char* name, const RunLimits& limits, Progress& progress) {
+      return compress(Model::open(source), recipe, container, folder / name, limits, progress);
+    };
+    std::filesystem::create_directories(folder);
+    to("whole", {}, no_progress());
+    for (const int kill_at : {1, 12}) {
+      const int status = in_child([&] {
+        Killer killer(kill_at);
+        to("killed", {.max_ram_bytes = {}, .resume = kill_at > 1}, killer);
+      });
+      ASSERT_TRUE(WIFSIGNALED(status)) << c.chain;
+      EXPECT_FALSE(std::filesystem::exists(folder / "killed"));
+    }
+    to("killed", {.max_ram_bytes = {}, .resume = true}, no_progress());
+    EXPECT_TRUE(same_folders(folder / "whole", folder / "killed")) << c.chain;
+  }
+}
+
 TEST(Resume, RefusesAnotherRecipe) {
   const TempFolder temp;
   const auto source = write_model(temp.path / "in", {});

@@ -12,7 +12,8 @@ namespace pith {
 
 namespace {
 
-constexpr dim kRowsAtOnce = 256;  // whose scores are summed in f32
+constexpr dim kRowsAtOnce = 256;     // whose scores are summed in f32
+constexpr double kLeastGain = 1e-4;  // of a round that is followed by another
 
 std::vector<dim> dealt(const ColumnScores& s, GroupPattern p) {
   std::vector<double> total(static_cast<std::size_t>(s.cols));
@@ -113,20 +114,22 @@ std::vector<dim> spread_columns(const ColumnScores& s, GroupPattern p, int round
   std::iota(present.begin(), present.end(), dim(0));
   std::vector<dim> order = dealt(s, p);
   const dim groups = s.cols / p.of;
-  bool moved = true;
-  for (int round = 0; round < rounds && moved; ++round) {
-    moved = false;
+  double now = kept_score(s, order, p);
+  for (int round = 0; round < rounds; ++round) {
+    const double before = now;
     for (dim place = 0; place < p.of; ++place) {
       const std::vector<dim> chosen = least_assignment(Exchange(s, p, order, place).costs().data(), groups);
       std::vector<dim> next = order;
       for (dim g = 0; g < groups; ++g)
         next[std::size_t(g * p.of + place)] = order[std::size_t(chosen[std::size_t(g)] * p.of + place)];
-      if (kept_score(s, next, p) <= kept_score(s, order, p)) continue;
+      const double then = kept_score(s, next, p);
+      if (then <= now) continue;
       order = std::move(next);
-      moved = true;
+      now = then;
     }
+    if (now - before <= kLeastGain * before) break;
   }
-  return kept_score(s, order, p) > kept_score(s, present, p) ? order : present;
+  return now > kept_score(s, present, p) ? order : present;
 }
 
 }  // namespace pith

@@ -25,7 +25,7 @@ double kept_score(const ColumnScores& scores, const std::vector<dim>& order, Gro
 // An order of the columns that keeps more than the present one, or the present one. First columns are dealt to the
 // groups from the one that counts most to the one that counts least, every other time from the last group to the first;
 // then one column is taken out of each group, and all are given back in the way that keeps most, until `rounds` over
-// the places of the groups have passed or one has gained nothing.
+// the places of the groups have passed or one has gained next to nothing.
 std::vector<dim> spread_columns(const ColumnScores& scores, GroupPattern pattern, int rounds);
 
 }  // namespace pith

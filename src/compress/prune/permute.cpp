@@ -25,7 +25,7 @@ class Permuter {
         progress_(task.progress),
         rounds_(int(options.number("rounds"))),
         most_rows_(dim(options.number("rows"))),
-        by_ria_(options.text("score") == "ria"),
+        by_(options.text("score")),
         power_(options.number("power")),
         surgery_(whole(config_)) {
     const Pruning pattern = pattern_of(options);
@@ -61,7 +61,7 @@ class Permuter {
                          .stats = stats_.find(t.role, t.layer, t.expert),
                          .load = [&t](dim row, float* to) { decode_row(t, row, to); },
                          .role = t.role};
-    const ScoreRow score_row = by_ria_ ? ria_scores(m, power_) : magnitude_scores(input_norms(m));
+    const ScoreRow score_row = by_ == "ria" ? ria_scores(m, power_) : magnitude_scores(input_norms(m));
     std::vector<float> values(static_cast<std::size_t>(cols)), scores(static_cast<std::size_t>(taken * cols));
     double sum = 0;
     for (dim i = 0; i < taken; ++i) {
@@ -69,6 +69,8 @@ class Permuter {
       m.load(row, values.data());
       score_row(row, values.data(), scores.data() + i * cols);
     }
+    if (by_ == "error")
+      for (float& s : scores) s *= s;
     for (const float s : scores) sum += double(s);
     const float scale = sum > 0 ? float(double(scores.size()) / sum) : 0.0f;
     for (float& s : scores) s *= scale;
@@ -165,7 +167,7 @@ class Permuter {
   Progress& progress_;
   const int rounds_;
   const dim most_rows_;
-  const bool by_ria_;
+  const std::string by_;
   const double power_;
   GroupPattern pattern_;
   StatsCollector stats_{false};
@@ -196,8 +198,9 @@ const Method permute_method{
     .options = {needed_pattern_option(),
                 {.name = "score",
                  .default_value = "ria",
-                 .help = "what values count by: ria's score or wanda's",
-                 .choices = {"ria", "wanda"}},
+                 .help = "what values count by: ria's score, wanda's, or the error that dropping one alone makes: the "
+                         "square of wanda's",
+                 .choices = {"ria", "wanda", "error"}},
                 ria_power_option(),
                 {.name = "rounds",
                  .default_value = "8",
