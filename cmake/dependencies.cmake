@@ -13,6 +13,7 @@ find_library(OPENBLAS_LIBRARY openblas REQUIRED)  # LAPACK and BLAS
 find_package(CLI11 REQUIRED)
 find_package(yaml-cpp REQUIRED)  # recipes
 find_package(Threads REQUIRED)
+pkg_check_modules(OPENMPI ompi-c)  # several processes; without it pith runs as one
 find_library(GOMP_LIBRARY NAMES libgomp.so.1 gomp REQUIRED)  # oneDNN's threads, which ours keep to themselves
 
 add_library(pith_flags INTERFACE)

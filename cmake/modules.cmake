@@ -80,6 +80,13 @@ pith_module(study report serve)
 pith_module(cli study)
 
 target_link_libraries(pith_core PUBLIC fmt::fmt Threads::Threads)
+if(OPENMPI_FOUND)
+  # For one file, and apart from the precompiled header, which may not differ from the others'.
+  list(TRANSFORM OPENMPI_INCLUDE_DIRS PREPEND -isystem OUTPUT_VARIABLE MPI_INCLUDES)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/core/group_mpi.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+                              COMPILE_DEFINITIONS "PITH_MPI;OMPI_SKIP_MPICXX" COMPILE_OPTIONS "${MPI_INCLUDES}")
+  target_link_libraries(pith_core PRIVATE ${OPENMPI_LINK_LIBRARIES})
+endif()
 target_link_libraries(pith_io PUBLIC nlohmann_json::nlohmann_json PRIVATE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::CRYPTO
                       PkgConfig::XXHASH)
 target_link_libraries(pith_compress PRIVATE ${YAML_CPP_LIBRARIES})

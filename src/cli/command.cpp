@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "core/group.h"
 #include "core/parallel.h"
 #include "ops/act/act_codec.h"
 #include "ops/kv/kv_codec.h"
@@ -38,6 +39,7 @@ void add_activations(CLI::App& app, std::string& text, const std::string& by_def
 }
 
 void print(const std::string& text) {
+  if (!processes().first()) return;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw environment_error("output", "expected to write {} bytes to standard output, it was closed or is full",
                             text.size());

@@ -9,6 +9,10 @@ namespace CLI {
 class App;
 }
 
+namespace pith {
+class Group;
+}
+
 namespace pith::cli {
 
 struct Command {
@@ -16,7 +20,16 @@ struct Command {
   const char* summary;
   const char* examples;       // shown under the options
   void (*set_up)(CLI::App&);  // adds options and the callback that runs the verb
+  bool shares = false;        // between the processes that mpirun starts; others refuse more than one
 };
+
+// Those that were started together; this process alone, unless join_processes came before. They print nothing and draw
+// no progress but for the first.
+Group& processes();
+// Error where this verb does not run as several.
+void join_processes(const Command& command);
+// Ends all of them with this code where there are several.
+int end_processes(int exit_code);
 
 // A bar on standard error with the time still needed; silent when that is not a terminal.
 Progress& terminal_progress();

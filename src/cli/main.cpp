@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/group.h"
 
 namespace pith::cli {
 #define PITH_COMMAND(verb) extern const Command verb##_command;
@@ -31,10 +32,12 @@ int run(int argc, char** argv) {
     CLI::App* verb = app.add_subcommand(command->name, command->summary);
     verb->footer(std::string("Examples:\n") + command->examples);
     command->set_up(*verb);
+    verb->preparse_callback([command](std::size_t) { join_processes(*command); });
   }
   try {
     app.parse(argc, argv);  // the chosen verb runs as its callback
   } catch (const CLI::ParseError& e) {
+    if (pith::launch().rank > 0) return e.get_exit_code() == 0 ? 0 : 2;  // the first says it
     return app.exit(e) == 0 ? 0 : 2;
   }
   return 0;
@@ -42,15 +45,20 @@ int run(int argc, char** argv) {
 
 int fail(int code, const char* what, const char* detail = "") {
   terminal_progress().end();
-  std::fprintf(stderr, "pith: %s%s\n", what, detail);
-  return code;
+  const pith::Launch launched = pith::launch();
+  if (launched.rank > 0 && processes().size() == 1) return code;  // before they joined: the first says it
+  const std::string who = launched.size > 1 ? fmt::format("rank {} of {}: ", launched.rank, launched.size) : "";
+  std::fprintf(stderr, "pith: %s%s%s\n", who.c_str(), what, detail);
+  return end_processes(code);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    end_processes(0);  // what was wrong with the command line is known to all
+    return code;
   } catch (const pith::Error& e) {
     return fail(1, e.what());
   } catch (const std::bad_alloc&) {

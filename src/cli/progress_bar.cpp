@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "core/group.h"
 
 namespace pith::cli {
 
@@ -71,7 +72,7 @@ class Bar : public Progress {
 
 Progress& terminal_progress() {
   static Bar bar;
-  return isatty(STDERR_FILENO) ? static_cast<Progress&>(bar) : no_progress();
+  return processes().first() && isatty(STDERR_FILENO) ? static_cast<Progress&>(bar) : no_progress();
 }
 
 }  // namespace pith::cli

@@ -10,6 +10,7 @@
 #include "compress/policy.h"
 #include "compress/prepare.h"
 #include "core/error.h"
+#include "core/group.h"
 #include "core/memory.h"
 #include "formats/format.h"
 #include "model/factored.h"
@@ -123,6 +124,7 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   t.resume = o.resume;
   t.rollout = o.rollout;
   t.made = o.student_from;
+  t.group = &processes();
   return t;
 }
 
@@ -253,6 +255,7 @@ void run_training(const TrainingFlags& o, const char* ending, const MakeLoss& ma
   const auto after_step = [&](const TrainStep&) { return ++taken != o.stop_after; };
   report::TrainingReport report;
   report.run = train(model, trainable, data, *loss.objective, options, terminal_progress(), after_step);
+  if (!processes().first()) return;
   const bool finished = dim(report.run.steps.size()) == report.run.planned;
   if (finished) report.output_bytes = write_result(o, model, trainable, target);
   if (finished && !options.checkpoint.empty()) std::filesystem::remove(options.checkpoint);

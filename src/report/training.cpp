@@ -75,6 +75,7 @@ Facts facts_of(const TrainingReport& r) {
   const TrainOptions& o = r.options;
   facts.push_back({"steps", fmt::format("{} of {} planned, {} sequences each, {} rate up to {:g}", r.run.steps.size(),
                                         r.run.planned, o.batch, schedule_name(o.schedule), o.rate)});
+  if (r.run.processes > 1) facts.push_back({"processes", fmt::format("{}; memory is of the first", r.run.processes)});
   if (r.run.resumed_at > 0) facts.push_back({"resumed at", fmt::format("step {}", r.run.resumed_at)});
   facts.push_back({"speed", fmt::format("{} tokens in {}: {:.0f} tokens/s", human_count(r.run.tokens),
                                         human_seconds(r.run.seconds), r.run.tokens_per_second())});
@@ -158,6 +159,7 @@ std::string training_json(const TrainingReport& r) {
               {"seconds", r.run.seconds},
               {"tokens", r.run.tokens},
               {"tokens_per_second", r.run.tokens_per_second()},
+              {"processes", r.run.processes},
               {"state_bytes", r.run.state_bytes},
               {"activation_bytes", r.run.activation_bytes},
               {"peak_ram_bytes", r.peak_ram_bytes},

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <set>
 
 #include "core/error.h"
 #include "core/half.h"
@@ -12,155 +10,9 @@
 #include "formats/format.h"
 #include "model/shared.h"
 #include "ops/dense_product.h"
-#include "train/grid_scales.h"
-#include "train/row_lengths.h"
+#include "train/trainable_impl.h"
 
 namespace pith {
-
-struct Trainable::Impl {
-  const Model& model;
-  bool bf16 = false;
-  std::vector<Block> blocks;
-  Network network;
-  std::list<Weight> weights;           // what matrices multiply: views of values, or rounded copies
-  std::vector<Encoded*> copies;        // of each parameter; null where there is none
-  std::vector<const Format*> rounded;  // TrainChoice::rounded
-  ActSpec activations;
-  std::list<LowRankTerm> terms;
-  std::map<std::size_t, RowLengths> lengths;  // by parameter, a magnitude
-  std::map<std::size_t, GridScales> scales;   // by parameter
-  std::vector<BlockGradients> wanted;
-  OuterGradients outer;
-
-  explicit Impl(const Model& m)
-      : model(m), blocks(m.blocks().begin(), m.blocks().end()), network(Network::of(m)), wanted(blocks.size()) {
-    network.blocks = blocks;
-  }
-  Linear* linear(const ModelTensor& t) {
-    if (t.role == Role::embed) return &network.embed;
-    if (t.role == Role::pos_embed) return &network.pos_embed;
-    if (t.role == Role::lm_head) return &network.lm_head;
-    return t.layer >= 0 ? find_linear(blocks[std::size_t(t.layer)], t.role) : nullptr;
-  }
-  // The norm of a block, or its gradient: both have the same places.
-  template <class Norms>
-  auto norm_in(Norms& b, const ModelTensor& t) const -> decltype(&b.attn_norm) {
-    const bool second = model.find(Role::attn_norm_2, t.layer) != nullptr;
-    switch (t.role) {
-      case Role::attn_norm:
-        return second ? &b.ffn_norm : &b.attn_norm;
-      case Role::attn_norm_2:
-        return &b.attn_norm;
-      case Role::ffn_norm:
-        return &b.ffn_norm;
-      case Role::attn_post_norm:
-        return &b.attn_post_norm;
-      case Role::ffn_post_norm:
-        return &b.ffn_post_norm;
-      case Role::attn_q_norm:
-        return &b.q_norm;
-      case Role::attn_k_norm:
-        return &b.k_norm;
-      default:
-        return nullptr;
-    }
-  }
-  Norm* norm(const ModelTensor& t) {
-    if (t.role == Role::output_norm) return &network.output_norm;
-    return t.layer >= 0 ? norm_in(blocks[std::size_t(t.layer)], t) : nullptr;
-  }
-  const Format* format_of(const Parameter& p) const;  // that it is rounded to; null: it is not
-  void use_matrix(Parameter& p, Encoded** copy);
-  void use_vector(Parameter& p);
-  void use_low_rank(Parameter& a, Parameter& b, float scale);
-  void use_scales(std::size_t parameter, const Parameter& p);
-  void use_magnitude(std::size_t parameter, const Parameter& p);
-};
-
-const Format* Trainable::Impl::format_of(const Parameter& p) const {
-  return p.kind == ParameterKind::matrix && p.tensor < rounded.size() ? rounded[p.tensor] : nullptr;
-}
-
-void Trainable::Impl::use_matrix(Parameter& p, Encoded** copy) {
-  const ModelTensor& t = model.tensors()[p.tensor];
-  const bool copied = bf16 || format_of(p);
-  Encoded e;
-  e.format = bf16 ? &bf16_format() : &f32_format();
-  e.rows = p.rows;
-  e.cols = p.cols;
-  if (copied) e.owned = Buffer(p.rows * row_bytes(*e.format, p.cols));
-  e.data = copied ? e.owned.data() : p.values.data();
-  if (t.part == Part::inner) {
-    const Weight* weight = &weights.emplace_back(std::move(e));
-    if (copied) *copy = &std::get<Encoded>(weights.back());
-    Block& block = blocks[std::size_t(t.layer)];
-    replace_inner(block, linear(t)->inner, weight);
-    for (const ModelTensor& reader : model.tensors())
-      if (model.inner_of(reader) == &t)
-        find_gradient(wanted[std::size_t(t.layer)], reader.role)->inner = p.gradient.as<float>();
-    return;
-  }
-  const Weight* before = linear(t)->weight;
-  const Weight* weight = &weights.emplace_back(std::move(e));
-  if (copied) *copy = &std::get<Encoded>(weights.back());
-  linear(t)->weight = weight;
-  auto* gradient = p.gradient.as<float>();
-  if (t.role == Role::embed) {
-    outer.embed = gradient;
-    if (network.lm_head.weight == before) {  // tied
-      network.lm_head.weight = weight;
-      outer.lm_head = gradient;
-    }
-  } else if (t.role == Role::pos_embed) {
-    outer.pos_embed = gradient;
-  } else if (t.role == Role::lm_head) {
-    outer.lm_head = gradient;
-  } else {
-    find_gradient(wanted[std::size_t(t.layer)], t.role)->weight = gradient;
-  }
-}
-
-void Trainable::Impl::use_vector(Parameter& p) {
-  const ModelTensor& t = model.tensors()[p.tensor];
-  auto *values = p.values.as<float>(), *gradient = p.gradient.as<float>();
-  const bool bias = t.part == Part::bias;
-  if (Norm* of = norm(t)) {
-    Gradient& g = t.layer < 0 ? outer.output_norm : *norm_in(wanted[std::size_t(t.layer)], t);
-    (bias ? of->bias : of->weight) = values;
-    (bias ? g.bias : g.weight) = gradient;
-    return;
-  }
-  linear(t)->bias = values;
-  find_gradient(wanted[std::size_t(t.layer)], t.role)->bias = gradient;
-}
-
-void Trainable::Impl::use_low_rank(Parameter& a, Parameter& b, float scale) {
-  const ModelTensor& t = model.tensors()[a.tensor];
-  linear(t)->low_rank =
-      &terms.emplace_back(LowRankTerm{a.values.as<float>(), b.values.as<float>(), a.rows, b.rows, a.cols, scale});
-  Gradient& g = *find_gradient(wanted[std::size_t(t.layer)], t.role);
-  g.low_rank_a = a.gradient.as<float>();
-  g.low_rank_b = b.gradient.as<float>();
-}
-
-void Trainable::Impl::use_scales(std::size_t parameter, const Parameter& p) {
-  const ModelTensor& t = model.tensors()[p.tensor];
-  GridScales& own = scales.try_emplace(parameter, t, bf16 ? bf16_format() : f32_format()).first->second;
-  Encoded view;
-  view.format = own.weight().format;
-  view.rows = own.weight().rows;
-  view.cols = own.weight().cols;
-  view.data = own.weight().data;
-  linear(t)->weight = &weights.emplace_back(std::move(view));
-  find_gradient(wanted[std::size_t(t.layer)], t.role)->weight = own.gradient();
-}
-
-void Trainable::Impl::use_magnitude(std::size_t parameter, const Parameter& p) {
-  const ModelTensor& t = model.tensors()[p.tensor];
-  RowLengths& own = lengths.try_emplace(parameter, t).first->second;
-  terms.back().row_factors = own.factors();
-  find_gradient(wanted[std::size_t(t.layer)], t.role)->row_factors = own.gradient();
-}
 
 std::size_t Trainable::add(std::size_t tensor, ParameterKind kind, dim rows, dim cols) {
   parameters_.emplace_back(tensor, kind, rows, cols, eight_bits_);
@@ -241,18 +93,6 @@ void Trainable::add_lora(const Model& model, const TrainChoice& choice) {
                 "`pith inspect` shows the roles");
 }
 
-void Trainable::make_network() {
-  impl_->copies.resize(parameters_.size());
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    Parameter& p = parameters_[i];
-    if (p.kind == ParameterKind::matrix) impl_->use_matrix(p, &impl_->copies[i]);
-    if (p.kind == ParameterKind::vector) impl_->use_vector(p);
-    if (p.kind == ParameterKind::low_rank_a) impl_->use_low_rank(p, parameters_[i + 1], scale_);
-    if (p.kind == ParameterKind::scale) impl_->use_scales(i, p);
-    if (p.kind == ParameterKind::magnitude) impl_->use_magnitude(i, p);
-  }
-}
-
 Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std::make_unique<Impl>(model)) {
   if (model.config().experts > 0)
     throw Error(Blame::input, "train", "expected a model without mixtures of experts, got one",
@@ -277,8 +117,6 @@ Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std:
 Trainable::~Trainable() = default;
 
 const Network& Trainable::network() const { return impl_->network; }
-BlockGradients Trainable::wanted(dim layer) const { return impl_->wanted[std::size_t(layer)]; }
-OuterGradients Trainable::outer() const { return impl_->outer; }
 
 dim Trainable::count() const {
   dim sum = 0;
@@ -287,23 +125,12 @@ dim Trainable::count() const {
 }
 
 dim Trainable::size_bytes() const {
-  dim sum = 0;
+  dim sum = impl_->block_formed.size_bytes() + impl_->outer_formed.size_bytes();
   for (const Parameter& p : parameters_) sum += p.size_bytes();
   for (const Encoded* e : impl_->copies) sum += e ? e->owned.size_bytes() : 0;
   for (const auto& [i, scales] : impl_->scales) sum += scales.size_bytes();
   for (const auto& [i, lengths] : impl_->lengths) sum += lengths.size_bytes();
   return sum;
-}
-
-void Trainable::clear_gradients() {
-  for (Parameter& p : parameters_) p.clear_gradient();
-  for (auto& [i, scales] : impl_->scales) scales.clear();
-  for (auto& [i, lengths] : impl_->lengths) lengths.clear();
-}
-
-void Trainable::finish_gradients() {
-  for (const auto& [i, scales] : impl_->scales) scales.add_to(parameters_[i].gradient.as<float>());
-  for (const auto& [i, lengths] : impl_->lengths) lengths.add_to(parameters_[i].gradient.as<float>());
 }
 
 static void publish_rounded(const Parameter& p, const Format& format, Encoded& copy) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/group.h"
 #include "model/backward/model_backward.h"
 #include "model/model.h"
 #include "ops/act/act_codec.h"
@@ -32,6 +33,12 @@ struct TrainChoice {
   bool eight_bit_moments = false;  // of all but small parameters (moments.h)
 };
 
+// Whose batches add up: each of the first `parts` processes brings one, or this process alone does.
+struct Together {
+  Group& group = one_process();
+  int parts = 1;
+};
+
 class Trainable {
  public:
   // Views the model. Error(input) where it has nothing of what is asked, or cannot be learned from (experts, turned
@@ -46,11 +53,13 @@ class Trainable {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   dim count() const;       // values that are learned
   dim size_bytes() const;  // of them, their gradients, moments and copies
-  BlockGradients wanted(dim layer) const;
-  OuterGradients outer() const;
   void clear_gradients();
-  void finish_gradients();  // once, after the backward passes of a step
-  void publish();           // after values changed
+  // The loss of a batch; its gradients are formed from zero, block by block, and added to the parameters', so that they
+  // do not depend on which process formed them. `backward` is of network().
+  double add_gradients(ModelBackward& backward, std::span<const std::vector<Token>> sequences,
+                       std::span<const dim> places, TokenLoss& loss, const Together& together = {});
+  void add_gradients_of_others(const Together& together);  // of a process that brings no batch
+  void publish();                                          // after values changed
   // The parameters without gradients and moments; nothing else of it is to be used afterwards.
   std::vector<Parameter> take_values();
   // Of each matrix a low_rank_a, a low_rank_b and, with dora, a magnitude follow one another. What their product
@@ -65,6 +74,7 @@ class Trainable {
   void add_scales(const Model& model);
   void add_lora(const Model& model, const TrainChoice& choice);
   void make_network();
+  void add_formed(dim layer, const Together& together);
 
   std::vector<Parameter> parameters_;
   std::unique_ptr<Impl> impl_;

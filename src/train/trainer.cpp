@@ -40,12 +40,15 @@ class Run {
         trainable_(trainable),
         data_(data),
         objective_(objective),
+        group_(options.group ? *options.group : one_process()),
         order_(data.sequences.size(), options.seed) {
     check(options);
+    run_.processes = group_.size();
     const double all = options.epochs * double(data.sequences.size()) / double(options.batch);
     run_.planned = options.steps > 0 ? options.steps : std::max<dim>(1, dim(std::ceil(all - 1e-9)));
     own_.emplace(options.rollout, options.seed, run_.planned);
     fingerprint_ = run_fingerprint(model, data, objective, options, run_.planned);
+    check_same_run();
     schedule_ = {options.schedule, options.rate, options.floor, dim(options.warmup * double(run_.planned)),
                  run_.planned};
     if (model.has_tokenizer()) ends_ = model.tokenizer().end_tokens();
@@ -53,7 +56,7 @@ class Run {
   }
 
   TrainRun go(Progress& progress, const std::function<bool(const TrainStep&)>& after_step) {
-    if (options_.resume && std::filesystem::exists(options_.checkpoint)) {
+    if (resumes()) {
       run_.steps = load_checkpoint(options_.checkpoint, fingerprint_, state(), trainable_.network().config->vocab);
       run_.resumed_at = dim(run_.steps.size());
       for (const TrainStep& s : run_.steps)
@@ -69,7 +72,7 @@ class Run {
       TrainStep& last = run_.steps.back();
       if (validates(i + 1)) {
         last.validation =
-            validation_loss(trainable_.network(), *options_.validation, objective_, options_.micro_tokens);
+            validation_loss(trainable_.network(), *options_.validation, objective_, options_.micro_tokens, group_);
         own_->validated(*last.validation);
       }
       run_.tokens += last.tokens;
@@ -77,7 +80,8 @@ class Run {
       progress.advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", last.loss, run_.tokens_per_second()));
       const bool goes_on = !after_step || after_step(last);
       const bool due = !goes_on || (options_.checkpoint_every > 0 && (i + 1) % options_.checkpoint_every == 0);
-      if (due && !options_.checkpoint.empty()) save_checkpoint(options_.checkpoint, fingerprint_, run_.steps, state());
+      if (due && group_.first() && !options_.checkpoint.empty())
+        save_checkpoint(options_.checkpoint, fingerprint_, run_.steps, state());
       if (!goes_on) break;
     }
     progress.end();
@@ -89,6 +93,21 @@ class Run {
   }
 
  private:
+  void check_same_run() {
+    std::string firsts = fingerprint_;
+    group_.broadcast(std::as_writable_bytes(std::span(firsts)), 0);
+    if (firsts != fingerprint_)
+      throw Error(Blame::input, "processes", "expected the model, data and options of the first process, got others",
+                  "all must read the same files and be given the same command line");
+  }
+
+  // As the first process finds it.
+  bool resumes() {
+    std::byte found{options_.resume && std::filesystem::exists(options_.checkpoint)};
+    group_.broadcast({&found, 1}, 0);
+    return found != std::byte{0};
+  }
+
   RunState state() { return {trainable_.parameters(), objective_.parameters(), *own_}; }
 
   bool validates(dim done) const {
@@ -131,18 +150,51 @@ class Run {
     std::vector<MicroBatch> all = micro_batches(sequences(index, s.own), options_.micro_tokens);
     dim predicted = 0;
     for (const MicroBatch& b : all) predicted += dim(b.places.size());
-    trainable_.clear_gradients();
-    for (Parameter& p : objective_.parameters()) p.clear_gradient();
     for (MicroBatch& b : all) {
       b.own = s.own;
-      objective_.begin(b, 1 / double(predicted));
-      s.loss += backward_->run(b.sequences, b.places, objective_, trainable_.outer(),
-                               [&](dim layer) { return trainable_.wanted(layer); });
       s.tokens += b.tokens();
     }
-    trainable_.finish_gradients();
+    s.loss = learn_from(all, 1 / double(predicted));
     update(s);
     return s;
+  }
+
+  // Gradients of all batches, of which each process takes one in turn: each is formed from zero, and they are added in
+  // the order of batches, so that their sums do not depend on who forms them. Returns the loss.
+  double learn_from(const std::vector<MicroBatch>& all, double weight) {
+    trainable_.clear_gradients();
+    objective_gradients_.resize(objective_.parameters().size());
+    for (std::size_t i = 0; i < objective_gradients_.size(); ++i) {
+      objective_.parameters()[i].clear_gradient();
+      objective_gradients_[i].assign(std::size_t(objective_.parameters()[i].size()), 0);
+    }
+    std::vector<double> losses(all.size(), 0);
+    const auto ranks = std::size_t(group_.size());
+    for (std::size_t first = 0; first < all.size(); first += ranks) {
+      const Together together = {group_, int(std::min(ranks, all.size() - first))};
+      const std::size_t mine = first + std::size_t(group_.rank());
+      if (mine < all.size()) {
+        const MicroBatch& b = all[mine];
+        objective_.begin(b, weight);
+        losses[mine] = trainable_.add_gradients(*backward_, b.sequences, b.places, objective_, together);
+      } else {
+        trainable_.add_gradients_of_others(together);
+      }
+      add_objective_gradients(together);
+    }
+    for (std::size_t i = 0; i < objective_gradients_.size(); ++i)
+      std::copy(objective_gradients_[i].begin(), objective_gradients_[i].end(),
+                objective_.parameters()[i].gradient.as<float>());
+    return sum_in_order(losses, group_);
+  }
+
+  void add_objective_gradients(const Together& together) {
+    for (std::size_t i = 0; i < objective_gradients_.size(); ++i) {
+      Parameter& p = objective_.parameters()[i];
+      together.group.add_in_order(std::span<const float>(p.gradient.as<float>(), std::size_t(p.size())),
+                                  objective_gradients_[i], together.parts);
+      p.clear_gradient();
+    }
   }
 
   void update(TrainStep& s) {
@@ -170,6 +222,8 @@ class Run {
   Trainable& trainable_;
   const TrainingData& data_;
   Objective& objective_;
+  Group& group_;
+  std::vector<std::vector<float>> objective_gradients_;  // of its own parameters
   ShuffledOrder order_;
   Schedule schedule_;
   std::string fingerprint_;

@@ -34,6 +34,7 @@ struct TrainOptions {
   std::filesystem::path checkpoint = {};     // empty: none
   dim checkpoint_every = 0;                  // steps; 0: at no step but the last that after_step ends the run at
   bool resume = false;                       // from the checkpoint, where there is one
+  Group* group = nullptr;                    // processes that share the work, to the bytes of one; null: this one
 };
 
 struct TrainStep {
@@ -52,7 +53,8 @@ struct TrainRun {
   dim planned = 0;
   double seconds = 0;  // of this run
   dim tokens = 0;      // of this run
-  dim trained_values = 0, state_bytes = 0, activation_bytes = 0;
+  int processes = 1;
+  dim trained_values = 0, state_bytes = 0, activation_bytes = 0;  // bytes: of this process
   double tokens_per_second() const { return seconds > 0 ? double(tokens) / seconds : 0; }
 };
 

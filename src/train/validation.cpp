@@ -8,20 +8,24 @@
 
 namespace pith {
 
-double validation_loss(const Network& network, const TrainingData& data, Objective& objective, dim micro_tokens) {
+double validation_loss(const Network& network, const TrainingData& data, Objective& objective, dim micro_tokens,
+                       Group& group) {
   std::vector<const TrainingSequence*> all;
   for (const TrainingSequence& s : data.sequences) all.push_back(&s);
   const dim predicted = data.predicted(), most = ModelBackward::logit_rows(*network.config);
   Teacher reader(network, data.longest(), kMostSequences);
-  double sum = 0;
-  for (const MicroBatch& batch : micro_batches(all, micro_tokens)) {
+  const std::vector<MicroBatch> batches = micro_batches(all, micro_tokens);
+  std::vector<double> losses(batches.size(), 0);
+  for (auto b = std::size_t(group.rank()); b < batches.size(); b += std::size_t(group.size())) {
+    const MicroBatch& batch = batches[b];
     objective.begin(batch, 1 / double(predicted));
     reader.read(batch.sequences);
     for (std::size_t at = 0; at < batch.places.size(); at += std::size_t(most)) {
       const auto some = std::span(batch.places).subspan(at, std::min(std::size_t(most), batch.places.size() - at));
-      sum += objective.part(some, reader.logits(some));
+      losses[b] += objective.part(some, reader.logits(some));
     }
   }
+  const double sum = sum_in_order(losses, group);
   if (!std::isfinite(sum)) throw input_error("validation", "expected a finite loss, got another");
   return sum;
 }

@@ -12,7 +12,7 @@
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
 #include "tests/compress/run_as.h"
-#include "train/trainable.h"
+#include "tests/train/next_token_gradients.h"
 
 namespace pith::test {
 
@@ -433,9 +433,7 @@ TEST(Factorize, TrainingMovesTheSharedFactorByAllThatReadIt) {
     }
   }
   Trainable trainable(model, {.what = TrainWhat::full, .bf16 = false});
-  ModelBackward backward(trainable.network(), 8, 1);
-  backward.run(
-      text, {}, [&](dim layer) { return trainable.wanted(layer); }, [](dim) {});
+  test::next_token_gradients(trainable, text);
   bool found = false;
   for (const Parameter& p : trainable.parameters()) {
     const ModelTensor& t = model.tensors()[p.tensor];

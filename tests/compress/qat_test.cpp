@@ -1,6 +1,7 @@
 // Quantization-aware training: what is learned with is what is written.
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
+#include "tests/train/next_token_gradients.h"
 #include "train/result.h"
 #include "train/trainable.h"
 
@@ -29,11 +30,7 @@ std::vector<float> logits_of_network(const Network& network) {
 
 // Gradients of all parameters, one after another.
 std::vector<float> gradients(Trainable& t) {
-  t.clear_gradients();
-  ModelBackward backward(t.network(), 8, 1);
-  const std::vector<std::vector<Token>> text = {{5, 17, 3, 80, 41, 9, 22}};
-  backward.run(
-      text, t.outer(), [&](dim layer) { return t.wanted(layer); }, [](dim) {});
+  test::next_token_gradients(t, {{5, 17, 3, 80, 41, 9, 22}});
   std::vector<float> out;
   for (const Parameter& p : t.parameters())
     out.insert(out.end(), p.gradient.as<float>(), p.gradient.as<float>() + p.size());

@@ -4,6 +4,7 @@
 #include "model/surgery/values.h"
 #include "tests/compress/logits.h"
 #include "tests/compress/pipeline_support.h"
+#include "tests/train/next_token_gradients.h"
 #include "train/result.h"
 #include "train/trainer.h"
 
@@ -20,14 +21,6 @@ std::filesystem::path quantized(const TempFolder& temp, const char* format) {
   recipe.embed_format = &f32_format();
   compress(Model::open(source), recipe, Container::pith, temp.path / format, {.max_ram_bytes = {}, .overwrite = true});
   return temp.path / format;
-}
-
-void gather(Trainable& t) {
-  t.clear_gradients();
-  ModelBackward backward(t.network(), 8, 1);
-  backward.run(
-      kText, t.outer(), [&](dim layer) { return t.wanted(layer); }, [](dim) {});
-  t.finish_gradients();
 }
 
 const Parameter& parameter_of(const Trainable& t, const Model& m, Role role) {
@@ -50,8 +43,8 @@ TEST(LearnedScales, GradientsAreThoseOfTheirGroups) {
     const Model plain = Model::open(temp.path / "dense");
     Trainable all(plain, {.what = TrainWhat::full, .bf16 = false}),
         scales(model, {.what = TrainWhat::scales, .bf16 = false});
-    gather(all);
-    gather(scales);
+    test::next_token_gradients(all, kText);
+    test::next_token_gradients(scales, kText);
     for (const Role role : {Role::attn_v, Role::ffn_down}) {
       const Parameter &dw = parameter_of(all, plain, role), &df = parameter_of(scales, model, role);
       const std::vector<float> w = decoded(*model.find(role, 0));

@@ -133,8 +133,7 @@ class HiddenLossTest : public testing::Test {
     trainable.clear_gradients();
     for (Parameter& p : objective.parameters()) p.clear_gradient();
     objective.begin(batch, 1 / double(data.predicted()));
-    return backward.run(batch.sequences, batch.places, objective, trainable.outer(),
-                        [&](dim layer) { return trainable.wanted(layer); });
+    return trainable.add_gradients(backward, batch.sequences, batch.places, objective);
   }
   // Differences of the loss against the gradients of all that is learned.
   void check_gradients(Objective& of, const std::string& name, std::size_t learned_maps = 0) {

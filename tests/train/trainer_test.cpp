@@ -75,8 +75,7 @@ TEST_F(TrainerTest, GradientsOfTheWholeModelEqualCentralDifferences) {
   for (const TrainingSequence& s : data.sequences) batch.add(s);
   ModelBackward backward(trainable.network(), 10, 5, 2);
   loss->begin(batch, 1 / double(batch.places.size()));
-  const double got = backward.run(batch.sequences, batch.places, *loss, trainable.outer(),
-                                  [&](dim layer) { return trainable.wanted(layer); });
+  const double got = trainable.add_gradients(backward, batch.sequences, batch.places, *loss);
   EXPECT_NEAR(got, reference_loss(trainable.network(), data), 2e-7 * got);
 
   Rng rng(5);
@@ -192,10 +191,7 @@ TEST_F(TrainerTest, DoraStartsFromTheBaseAndLearnsLengths) {
     dora.publish();
     dora.clear_gradients();
     loss->begin(batch, 1);  // the sum: larger differences
-    const double sum =
-        backward.run(batch.sequences, batch.places, *loss, dora.outer(), [&](dim layer) { return dora.wanted(layer); });
-    dora.finish_gradients();
-    return sum;
+    return dora.add_gradients(backward, batch.sequences, batch.places, *loss);
   };
   value();
   for (Parameter& p : dora.parameters()) {

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/training_options.h"
 #include "core/error.h"
+#include "core/group.h"
 #include "train/distill.h"
 
 namespace pith::cli {
@@ -99,8 +100,9 @@ std::unique_ptr<Objective> from_cache(const DistillFlags& f, const DistillLoss& 
                       held.teacher->config().vocab);
   if (!std::filesystem::exists(f.cache)) {
     if (!held.teacher) throw input_error(f.cache, "expected kept logits, found nothing; --teacher makes them");
-    TeacherCache::write(f.cache, *held.teacher, data, dim(f.top_k), terminal_progress());
+    if (processes().first()) TeacherCache::write(f.cache, *held.teacher, data, dim(f.top_k), terminal_progress());
   }
+  processes().barrier();  // until it is there
   held.cache.emplace(f.cache, data, student.config().vocab, held.teacher ? &*held.teacher : nullptr);
   return distill_objective(loss, student, *held.cache, data);
 }
@@ -260,6 +262,6 @@ const Command distill_command = {
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss forward_kl --cache c4.logits --epochs 3\n"
     "  pith distill small/ --teacher other-family/ --data c4.txt --loss uld\n"
     "  pith distill pruned/ --teacher model/ --data c4.txt --loss cakld --gamma data --hidden 0.5",
-    set_up};
+    set_up, true};
 
 }  // namespace pith::cli

@@ -25,6 +25,6 @@ const Command finetune_command = {
     "  pith finetune model/ --data chats.jsonl --optimizer adamw_8bit --validation 0.05\n"
     "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50\n"
     "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50 --resume",
-    set_up};
+    set_up, true};
 
 }  // namespace pith::cli

@@ -3,6 +3,7 @@
 #include "cli/calibration_options.h"
 #include "cli/command.h"
 #include "compress/calibrate/measure_importance.h"
+#include "core/group.h"
 #include "io/files.h"
 #include "io/stage.h"
 #include "report/importance.h"
@@ -33,7 +34,9 @@ void write(const std::filesystem::path& target, const std::string& bytes, bool o
 void measure(const ImatrixOptions& o) {
   const auto target = target_of(o);
   const Model model = Model::open(o.model);
-  const MeasuredImportance measured = measure_importance(model, o.calibration.choice(), terminal_progress());
+  const MeasuredImportance measured =
+      measure_importance(model, o.calibration.choice(), terminal_progress(), processes());
+  if (!processes().first()) return;
   write(target, imatrix_gguf(measured.contents), o.overwrite);
   const std::string file = target.string();
   print(o.json ? report::importance_json(measured, file) : report::importance_text(measured, file));
@@ -59,6 +62,6 @@ const Command imatrix_command = {
     "imatrix", "measure how much each input of the linear layers matters, as llama.cpp's importance matrix",
     "  pith imatrix model/ --calibrate calibration.txt -o model-imatrix.gguf\n"
     "  pith quantize model/ --format q3_k --importance model-imatrix.gguf",
-    set_up};
+    set_up, true};
 
 }  // namespace pith::cli

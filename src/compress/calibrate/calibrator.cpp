@@ -19,11 +19,6 @@ std::vector<dim> lengths_of(const CalibrationTokens& tokens) {
   return out;
 }
 
-std::vector<dim> times(std::vector<dim> lengths, dim factor) {
-  for (dim& n : lengths) n *= factor;
-  return lengths;
-}
-
 Sparse owned_outliers(const OutlierShape& shape, dim rows, dim cols) {
   Sparse s = listed_view(shape, rows, cols, nullptr, nullptr);
   s.owned = Buffer(outlier_index_bytes(shape, rows, cols));
@@ -52,6 +47,7 @@ Network with_blocks(const Model& model, std::span<const Block> blocks) {
 Calibrator::Calibrator(const Model& model, CalibrationTokens tokens, const CalibratorOptions& options)
     : model_(model),
       options_(options),
+      group_(options.group ? *options.group : one_process()),
       length_(lengths_of(tokens)),
       notes_(std::move(tokens.notes)),
       token_count_(tokens.count()),
@@ -59,20 +55,41 @@ Calibrator::Calibrator(const Model& model, CalibrationTokens tokens, const Calib
       blocks_(known_),
       forward_(with_blocks(model, blocks_), *std::max_element(length_.begin(), length_.end())),
       stats_(options.with_moments),
-      hidden_(times(length_, model.config().hidden), options.max_ram_bytes, options.scratch_folder) {
+      hidden_(own_values(model.config().hidden), options.max_ram_bytes, options.scratch_folder) {
+  if (dim(length_.size()) < group_.size())
+    throw input_error("calibration", "expected a sample of the text or more for each process, got {} for {}",
+                      length_.size(), group_.size());
   if (options.with_targets)
-    originals_.emplace(times(length_, model.config().hidden), options.max_ram_bytes, options.scratch_folder);
+    originals_.emplace(own_values(model.config().hidden), options.max_ram_bytes, options.scratch_folder);
   sequence_.reserve(*std::max_element(length_.begin(), length_.end()) * model.config().hidden * dim(sizeof(float)));
-  for (std::size_t i = 0; i < tokens.sequences.size(); ++i) {
+  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) {
     forward_.embed(tokens.sequences[i], sequence_.as<float>());
     hidden_.store(i, sequence_.as<float>());
     if (originals_) originals_->store(i, sequence_.as<float>());
   }
 }
 
+std::size_t Calibrator::begin_of(int rank) const {
+  return length_.size() * std::size_t(rank) / std::size_t(group_.size());
+}
+
+std::vector<dim> Calibrator::own_values(dim hidden) const {
+  std::vector<dim> values(length_.size(), 0);
+  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) values[i] = length_[i] * hidden;
+  return values;
+}
+
+void Calibrator::load(const HiddenStates& states, std::size_t sequence, float* to) const {
+  int owner = 0;
+  while (begin_of(owner + 1) <= sequence) ++owner;
+  if (owner == group_.rank()) states.load(sequence, to);
+  const auto values = std::size_t(length_[sequence] * model_.config().hidden);
+  group_.broadcast(std::as_writable_bytes(std::span(to, values)), owner);
+}
+
 template <class Each>
 void Calibrator::for_sequences(std::string_view doing, Progress& progress, const Each& each) {
-  for (std::size_t i = 0; i < length_.size(); ++i) {
+  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) {
     hidden_.load(i, sequence_.as<float>());
     each(i, sequence_.as<float>(), length_[i]);
     progress.advance(0, doing);
@@ -100,12 +117,13 @@ void Calibrator::gather(dim layer, Progress& progress) {
     forward_.run(layer, hidden, length, &stats_);
     if (!options_.compressed_prefix) hidden_.store(i, hidden);
   });
+  stats_.add_up(group_, model_.config().experts);
   if (originals_ && layer >= 0) advance_originals(layer, progress);
 }
 
 // The block is still the model's.
 void Calibrator::advance_originals(dim layer, Progress& progress) {
-  for (std::size_t i = 0; i < length_.size(); ++i) {
+  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) {
     originals_->load(i, sequence_.as<float>());
     forward_.run(layer, sequence_.as<float>(), length_[i]);
     originals_->store(i, sequence_.as<float>());
@@ -230,6 +248,7 @@ void Calibrator::gather_stage(dim layer, int stage, Progress& progress) {
   Block& block = put_taken(layer);
   for_sequences(fmt::format("calibrating block {} again", layer), progress,
                 [&](std::size_t, float* hidden, dim length) { forward_.run(layer, hidden, length, &stats_); });
+  stats_.add_up(group_, model_.config().experts);
   block = known_[std::size_t(layer)];
   stats_.keep_only(std::nullopt);
 }

@@ -7,6 +7,7 @@
 #include "compress/calibrate/calibration_text.h"
 #include "compress/calibrate/hidden_states.h"
 #include "compress/calibrate/stats_collector.h"
+#include "core/group.h"
 #include "core/progress.h"
 #include "model/block_forward.h"
 #include "model/export.h"
@@ -20,6 +21,7 @@ struct CalibratorOptions {
   dim max_ram_bytes = dim(1) << 30;  // of hidden states; beyond it they go to a file in scratch_folder
   std::filesystem::path scratch_folder = ".";
   ActSpec activations = {};  // of compressed matrices
+  Group* group = nullptr;    // processes that run a part of the text each; null: this one alone
 };
 
 class Calibrator {
@@ -55,9 +57,10 @@ class Calibrator {
       std::size_t tensor);  // by Model::tensors() index: rows in the source's order; null: was not taken, or is a sum
   void forget_taken(dim layer);
   std::span<const dim> lengths() const { return length_; }
-  // Of a sequence, (length, hidden): what the block reads, and what the original block gives after original ones.
-  void load_input(std::size_t sequence, float* to) const { hidden_.load(sequence, to); }
-  void load_target(std::size_t sequence, float* to) const { originals_->load(sequence, to); }
+  // Of a sequence, (length, hidden): what the block reads, and what the original block gives after original ones. All
+  // processes of a group load the same.
+  void load_input(std::size_t sequence, float* to) const { load(hidden_, sequence, to); }
+  void load_target(std::size_t sequence, float* to) const { load(*originals_, sequence, to); }
 
   std::span<const std::string> notes() const { return notes_; }
   dim tokens() const { return token_count_; }
@@ -71,11 +74,15 @@ class Calibrator {
   void advance_originals(dim layer, Progress& progress);
   void take_vector(const ExportTensor& t, std::span<const std::byte> row);
   void put_vector(Block& block, std::size_t source, const float* values) const;
+  void load(const HiddenStates& states, std::size_t sequence, float* to) const;
+  std::size_t begin_of(int rank) const;           // of the sequences that it runs
+  std::vector<dim> own_values(dim hidden) const;  // of each sequence; 0 of others'
   template <class Each>
   void for_sequences(std::string_view doing, Progress& progress, const Each& each);
 
   const Model& model_;
   CalibratorOptions options_;
+  Group& group_;
   std::vector<dim> length_;  // of each sequence
   std::vector<std::string> notes_;
   dim token_count_ = 0;

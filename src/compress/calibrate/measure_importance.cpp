@@ -51,7 +51,8 @@ std::string note_on_unseen(const std::vector<ImatrixEntry>& entries) {
 
 }  // namespace
 
-MeasuredImportance measure_importance(const Model& model, const CalibrationChoice& choice, Progress& progress) {
+MeasuredImportance measure_importance(const Model& model, const CalibrationChoice& choice, Progress& progress,
+                                      Group& group) {
   MeasuredImportance out;
   CalibrationTokens tokens = calibration_tokens(model, choice);
   out.contents.chunks = dim(tokens.sequences.size());
@@ -59,7 +60,7 @@ MeasuredImportance measure_importance(const Model& model, const CalibrationChoic
   for (const auto& file : choice.files) out.contents.datasets.push_back(file.filename().string());
   if (choice.files.empty()) out.contents.datasets.emplace_back("written by the model");
   progress.begin("measure importance", model.config().layers + 1);
-  Calibrator calibrator(model, std::move(tokens), {.compressed_prefix = false});
+  Calibrator calibrator(model, std::move(tokens), {.compressed_prefix = false, .group = &group});
   Entries entries(model);
   const auto gather = [&](dim layer) {
     calibrator.gather(layer, progress);

@@ -1,6 +1,7 @@
 // What each linear layer's inputs look like over a text, for files of importance.
 #pragma once
 #include "compress/calibrate/calibration_text.h"
+#include "core/group.h"
 #include "core/progress.h"
 #include "io/imatrix.h"
 
@@ -12,8 +13,9 @@ struct MeasuredImportance {
   std::vector<std::string> notes;  // on the text; matrices that no token reached
 };
 
-// By the forward pass of the model as it is. Error(input) when the text has not one sample.
+// By the forward pass of the model as it is; processes of a group run a part of the text each. Error(input) when the
+// text has not one sample.
 MeasuredImportance measure_importance(const Model& model, const CalibrationChoice& choice,
-                                      Progress& progress = no_progress());
+                                      Progress& progress = no_progress(), Group& group = one_process());
 
 }  // namespace pith

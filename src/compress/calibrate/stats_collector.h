@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "compress/input_stats.h"
+#include "core/group.h"
 #include "model/forward.h"
 #include "model/model.h"
 
@@ -20,6 +21,8 @@ class StatsCollector : public LinearObserver {
   const InputStats* find(Role role, dim layer, dim expert = -1, bool outer = false) const;
   InputStats* find(Role role, dim layer, dim expert = -1, bool outer = false);
   void clear() { stats_.clear(); }
+  // What all processes have gathered, of layers of `experts` experts.
+  void add_up(Group& group, dim experts);
   void keep_only(std::optional<int> stage) { stage_ = stage; }  // of what comes from now on; see input_stage
 
  private:
