@@ -37,7 +37,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);  // the chosen verb runs as its callback
   } catch (const CLI::ParseError& e) {
-    if (pith::launch().rank > 0) return e.get_exit_code() == 0 ? 0 : 2;  // the first says it
+    if (pith::launch().rank > 0 && e.get_exit_code() == 0) return 0;  // the first says what was asked for
     return app.exit(e) == 0 ? 0 : 2;
   }
   return 0;
@@ -46,7 +46,6 @@ int run(int argc, char** argv) {
 int fail(int code, const char* what, const char* detail = "") {
   terminal_progress().end();
   const pith::Launch launched = pith::launch();
-  if (launched.rank > 0 && processes().size() == 1) return code;  // before they joined: the first says it
   const std::string who = launched.size > 1 ? fmt::format("rank {} of {}: ", launched.rank, launched.size) : "";
   std::fprintf(stderr, "pith: %s%s%s\n", who.c_str(), what, detail);
   return end_processes(code);

@@ -112,14 +112,14 @@ TEST_F(ProcessesTest, EveryProcessSaysThatARunCannotGoOn) {
   const std::string first = command("finetune", "x", "--steps 2"), other = command("finetune", "x", "--steps 3");
   const auto ran = run_shell(mpirun(1, first + " : -n 1 " + other));
   EXPECT_EQ(ran.exit_code, 1);
-  EXPECT_NE(ran.err.find("pith: rank 1 of 2: processes: expected the model, data and options of the first"),
+  EXPECT_NE(ran.err.find("pith: rank 1 of 2: [processes] expected the model, data and options of the first"),
             std::string::npos)
       << ran.err;
   EXPECT_FALSE(std::filesystem::exists(at("x")));
   // The loss overflows in all.
   const auto both = run_shell(mpirun(2, command("finetune", "x", "--steps 9 --rate 10 --clip 0 --warmup 0")));
   EXPECT_EQ(both.exit_code, 1);
-  EXPECT_NE(both.err.find("of 2: step"), std::string::npos) << both.err;
+  EXPECT_NE(both.err.find("of 2: [step "), std::string::npos) << both.err;
 }
 
 // Sums of squares in f64, added per process first: they may differ in the last bits, which f32 rounds away.
@@ -143,7 +143,7 @@ TEST_F(ProcessesTest, MeasureTheImportanceThatOneMeasures) {
 TEST_F(ProcessesTest, VerbsThatDoNotShareRefuse) {
   const auto ran = run_shell(mpirun(2, shell_quote(PITH_BINARY) + " eval " + shell_quote(model)));
   EXPECT_EQ(ran.exit_code, 1);
-  EXPECT_NE(ran.err.find("eval: expected one process, mpirun started 2"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("[eval] expected one process, mpirun started 2"), std::string::npos) << ran.err;
 }
 
 }  // namespace
