@@ -197,7 +197,7 @@ const Method permute_method{
     .paper = "channel permutation (Zhang et al., Plug-and-Play, ICLR 2024)",
     .options = {needed_pattern_option(),
                 {.name = "score",
-                 .default_value = "ria",
+                 .default_value = "error",
                  .help = "what values count by: ria's score, wanda's, or the error that dropping one alone makes: the "
                          "square of wanda's",
                  .choices = {"ria", "wanda", "error"}},

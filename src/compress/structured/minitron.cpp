@@ -33,13 +33,6 @@ std::vector<double> channel_scores(const ReshapeTask& task) {
   return outputs.channels;
 }
 
-// 0: all.
-dim wanted(const Options& options, std::string_view name, dim all) {
-  const dim n = dim(options.number(name));
-  if (n > all) throw input_error("minitron", "{}: expected at most the {} of the model, got {}", name, all, n);
-  return n == 0 ? all : n;
-}
-
 std::vector<double> norms(const Channels& channels) {
   std::vector<double> out;
   for (dim c = 0; c < dim(channels.squares.size()); ++c) out.push_back(channels.norm(c));
@@ -49,26 +42,18 @@ std::vector<double> norms(const Channels& channels) {
 Model minitron_reshape(const ReshapeTask& task, const Options& options) {
   const Model& model = task.model;
   const Config& c = model.config();
-  const BlockShape shape{wanted(options, "kv-heads", c.kv_heads), wanted(options, "neurons", c.ffn)};
-  const dim hidden = wanted(options, "hidden", c.hidden), layers = wanted(options, "layers", c.layers);
+  const ModelShape shape = model_shape(c, "minitron", options);
   const std::vector<BlockView> views = view_blocks(model, task.tokens(), task.progress);
   const dim of_kv_head = c.heads / c.kv_heads * c.head_dim;
-  Surgery surgery = keep_highest(model, shape, [&](dim layer) {
+  Surgery surgery = keep_highest(model, shape.block, [&](dim layer) {
     const BlockView& v = views[std::size_t(layer)];
     return BlockScores{in_groups(norms(v.attn), of_kv_head), norms(v.ffn)};
   });
-  if (hidden < c.hidden) surgery.hidden = highest(channel_scores(task), hidden);
+  if (shape.hidden < c.hidden) surgery.hidden = highest(channel_scores(task), shape.hidden);
   std::vector<double> influence;
   for (const BlockView& v : views) influence.push_back(v.influence);
-  surgery.layers = highest(influence, layers);
-  std::vector<BlockCut> blocks;
-  for (const dim l : surgery.layers) blocks.push_back(surgery.blocks[std::size_t(l)]);
-  surgery.blocks = std::move(blocks);
+  keep_layers(surgery, highest(influence, shape.layers));
   return cut_model(model, surgery);
-}
-
-OptionSpec size_option(std::string_view name, std::string_view help) {
-  return {.name = name, .default_value = "0", .help = help, .choices = {}, .low = 0, .high = 1e9};
 }
 
 }  // namespace
@@ -79,10 +64,7 @@ const Method minitron_method{
     .family = "structured pruning",
     .summary = "a model of a given shape in one step: what is largest on average stays; to be trained afterwards",
     .paper = "Minitron (arXiv:2407.14679)",
-    .options = {size_option("hidden", "channels of the residual stream; 0: all"),
-                size_option("layers", "blocks; 0: all"),
-                size_option("kv-heads", "of every block, with their query heads; 0: all"),
-                size_option("neurons", "of every block's feed-forward network; 0: all")},
+    .options = model_shape_options(),
     .needs = Needs::text,
     .reshape = minitron_reshape,
 };

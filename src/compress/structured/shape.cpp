@@ -56,6 +56,26 @@ BlockShape block_shape(const Model& model, const Options& options) {
   return {c.kv_heads - lost, std::min(left, c.ffn)};
 }
 
+std::vector<OptionSpec> model_shape_options() {
+  const auto size = [](std::string_view name, std::string_view help) {
+    return OptionSpec{.name = name, .default_value = "0", .help = help, .choices = {}, .low = 0, .high = 1e9};
+  };
+  return {size("hidden", "channels of the residual stream; 0: all"), size("layers", "blocks; 0: all"),
+          size("kv-heads", "of every block, with their query heads; 0: all"),
+          size("neurons", "of every block's feed-forward network; 0: all")};
+}
+
+ModelShape model_shape(const Config& c, std::string_view method, const Options& options) {
+  const auto wanted = [&](std::string_view name, dim all) {
+    const dim n = dim(options.number(name));
+    if (n > all) throw input_error(method, "{}: expected at most the {} of the model, got {}", name, all, n);
+    return n == 0 ? all : n;
+  };
+  return {wanted("hidden", c.hidden),
+          wanted("layers", c.layers),
+          {wanted("kv-heads", c.kv_heads), wanted("neurons", c.ffn)}};
+}
+
 std::vector<dim> highest(std::span<const double> scores, dim count) {
   std::vector<dim> order(scores.size());
   std::iota(order.begin(), order.end(), dim(0));
@@ -82,6 +102,13 @@ Surgery keep_highest(const Model& model, const BlockShape& shape, const std::fun
     if (shape.neurons < c.ffn) cut.neurons = highest(s.neurons, shape.neurons);
   }
   return out;
+}
+
+void keep_layers(Surgery& surgery, std::vector<dim> layers) {
+  std::vector<BlockCut> blocks;
+  for (const dim l : layers) blocks.push_back(std::move(surgery.blocks[std::size_t(l)]));
+  surgery.blocks = std::move(blocks);
+  surgery.layers = std::move(layers);
 }
 
 std::vector<double> column_sums(const Model& model, Role role, dim layer, double (*power)(double)) {

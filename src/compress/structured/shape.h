@@ -28,11 +28,22 @@ struct BlockShape {
 };
 BlockShape block_shape(const Model& model, const Options& options);
 
+// A whole model's shape, where that is given: options `hidden`, `layers`, `kv-heads`, `neurons`, each 0 for all.
+std::vector<OptionSpec> model_shape_options();
+struct ModelShape {
+  dim hidden = 0, layers = 0;
+  BlockShape block = {};
+};
+ModelShape model_shape(const Config& config, std::string_view method, const Options& options);  // Error(input)
+
 // The `count` that score highest, ascending; of equals the first.
 std::vector<dim> highest(std::span<const double> scores, dim count);
 
 // scores(layer) of all blocks.
 Surgery keep_highest(const Model& model, const BlockShape& shape, const std::function<BlockScores(dim layer)>& scores);
+
+// Of its blocks only these stay, ascending.
+void keep_layers(Surgery& surgery, std::vector<dim> layers);
 
 // For each column of the last matrix of a branch (attn_o or ffn_down): the sum over its rows of power(w).
 std::vector<double> column_sums(const Model& model, Role role, dim layer, double (*power)(double));
