@@ -74,7 +74,7 @@ void resume(const std::filesystem::path& folder, const std::filesystem::path& so
 
 TEST(Calibrated, ResumedRunGivesTheSameBytes) {
   const TempFolder temp;
-  const auto source = write_model(temp.path / "in", {.layers = 3, .dtype = "BF16"});
+  const auto source = write_model(temp.path / "in", {.layers = 3, .ffn = 256, .dtype = "BF16"});
   resume(temp.path, source, calibrated("q4_0", "gptq"), "gptq.gguf");
   resume(temp.path, source, calibrated("int4_g32", "gptq"), "gptq");
   resume(temp.path, source, calibrated("q4_0", "owq"), "owq.gguf");

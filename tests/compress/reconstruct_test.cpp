@@ -223,13 +223,13 @@ TEST(Reconstruct, CodesMoveByOneStepAtMost) {
 
 TEST(Reconstruct, OutputsComeNearerToTheOriginal) {
   const TempFolder temp;
-  const auto source = write_model(temp.path / "in", {});
+  const auto source = write_model(temp.path / "in", {.layers = 1, .ffn = 256});
   for (const char* format : {"q2_k", "q4_0"}) {
     const Recipe rtn = reconstructing("rtn", format, {});
     run(source, rtn, temp.path / "rtn.gguf", {.max_ram_bytes = {}, .overwrite = true});
     const double plain = distance(source, temp.path / "rtn.gguf", rtn);
     for (const char* chain : {"autoround", "rtn+omniquant", "zeroquant"}) {
-      const Recipe recipe = reconstructing(chain, format, {"iterations=60", "batch=6"});
+      const Recipe recipe = reconstructing(chain, format, {"iterations=40", "batch=6"});
       run(source, recipe, temp.path / "out.gguf", {.max_ram_bytes = {}, .overwrite = true});
       EXPECT_LT(distance(source, temp.path / "out.gguf", recipe), plain) << chain << ' ' << format;
     }
@@ -239,10 +239,10 @@ TEST(Reconstruct, OutputsComeNearerToTheOriginal) {
 // What no even grid has can be distilled, too.
 TEST(Reconstruct, DistillsAnyFormat) {
   const TempFolder temp;
-  const auto source = write_model(temp.path / "in", {});
+  const auto source = write_model(temp.path / "in", {.layers = 1, .ffn = 256});
   const Recipe rtn = reconstructing("rtn", "iq2_xs", {});
   run(source, rtn, temp.path / "rtn.gguf");
-  run(source, reconstructing("zeroquant", "iq2_xs", {"iterations=30", "batch=6"}), temp.path / "out.gguf");
+  run(source, reconstructing("zeroquant", "iq2_xs", {"iterations=15", "batch=6"}), temp.path / "out.gguf");
   EXPECT_LT(distance(source, temp.path / "out.gguf", rtn), distance(source, temp.path / "rtn.gguf", rtn));
 }
 
