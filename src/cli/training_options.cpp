@@ -52,10 +52,13 @@ void add_training_options(CLI::App& app, TrainingFlags& o) {
   app.add_option("--schedule", o.schedule, "of the rate: constant, linear, cosine")->capture_default_str();
   app.add_option("--warmup", o.warmup, "share of the steps in which the rate rises")->capture_default_str();
   app.add_option("--weight-decay", o.weight_decay, "of matrices")->capture_default_str();
-  app.add_option("--optimizer", o.optimizer,
-                 "adamw, or adamw_8bit: its moments in 8 bits, 2 bytes a value instead of 8")
-      ->check(CLI::IsMember({"adamw", "adamw_8bit"}))
+  app.add_option(
+         "--optimizer", o.optimizer,
+         "adamw; adamw_8bit: its moments in 8 bits, 2 bytes a value instead of 8; sgd: with momentum; sign_sgd: by the "
+         "signs of a running mean (both 4 bytes)")
+      ->check(CLI::IsMember(optimizer_names()))
       ->capture_default_str();
+  app.add_option("--beta1", o.beta1, "of AdamW; the momentum of sgd and sign_sgd")->capture_default_str();
   app.add_option("--beta2", o.beta2, "of AdamW")->capture_default_str();
   app.add_option("--clip", o.clip, "most of the gradient's norm; 0: any")->capture_default_str();
   app.add_option("--seed", o.seed, "of the order of data and of first factors")->capture_default_str();
@@ -98,16 +101,18 @@ TrainOptions options_of(const TrainingFlags& o, const std::string& target) {
   t.choice.dora = o.dora;
   t.choice.seed = t.seed = std::uint64_t(o.seed);
   t.choice.bf16 = o.precision == "bf16";
-  t.choice.eight_bit_moments = o.optimizer == "adamw_8bit";
+  t.choice.optimizer = optimizer_or_throw(o.optimizer);
   t.validate_every = dim(o.validate_every);
   if (!o.roles.empty()) {
     const Selection roles = parse_selection(o.roles);
     if (!roles.layers.empty()) throw input_error("roles", "expected roles of all layers, got {}", o.roles);
     t.choice.roles = roles.roles;
   }
-  t.adamw = {.beta2 = o.beta2, .decay = o.weight_decay};
+  t.adamw = {.beta1 = o.beta1, .beta2 = o.beta2, .decay = o.weight_decay};
   t.schedule = schedule_or_throw(o.schedule);
   constexpr double kRates[] = {2e-5, 2e-4, 1e-3, 5e-3};
+  if (t.choice.optimizer == Optimizer::sgd && o.rate == 0)
+    throw input_error("rate", "expected one with sgd, whose rates are unlike AdamW's, got none");
   t.rate = o.rate != 0 ? o.rate : kRates[std::size_t(t.choice.what)];
   t.warmup = o.warmup;
   t.clip = o.clip;

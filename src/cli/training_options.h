@@ -21,7 +21,7 @@ struct TrainingFlags {
   long long lora = 0, length = 512, batch = 8, steps = 0, seed = 0, micro_tokens = 1024, checkpoint_every = 0,
             stop_after = 0, validate_every = 0;
   double validation = 0;
-  double alpha = 0, rate = 0, warmup = 0.05, weight_decay = 0, clip = 1, epochs = 1, beta2 = 0.999;
+  double alpha = 0, rate = 0, warmup = 0.05, weight_decay = 0, clip = 1, epochs = 1, beta1 = 0.9, beta2 = 0.999;
   Rollout rollout;  // distill
   bool norms = false, scales = false, dora = false, keep_zeros = false, train_on_prompts = false, resume = false,
        overwrite = false, json = false;

@@ -148,7 +148,7 @@ std::string training_json(const TrainingReport& r) {
                 {"beta2", o.adamw.beta2},
                 {"eps", o.adamw.eps},
                 {"seed", o.seed},
-                {"optimizer", o.choice.eight_bit_moments ? "adamw_8bit" : "adamw"},
+                {"optimizer", optimizer_name(o.choice.optimizer)},
                 {"on_policy", o.rollout.adaptive ? Json("adaptive") : Json(o.rollout.share)},
                 {"replay", o.rollout.replay},
                 {"teacher_mix", o.rollout.teacher_mix},

@@ -32,7 +32,7 @@ void add_parameter(std::vector<Piece>& pieces, const std::string& name, Paramete
   const char* dtype = m.eight_bits() ? "U8" : "F32";
   pieces.push_back({name + ".values", "F32", p.rows, p.cols, p.values.data()});
   pieces.push_back({name + ".mean", dtype, p.rows, p.cols, m.mean.data()});
-  pieces.push_back({name + ".square", dtype, p.rows, p.cols, m.square.data()});
+  if (m.square.size_bytes() > 0) pieces.push_back({name + ".square", dtype, p.rows, p.cols, m.square.data()});
   if (!m.eight_bits()) return;
   pieces.push_back({name + ".mean_scale", "F32", 1, m.blocks(), m.mean_scale.data()});
   pieces.push_back({name + ".square_scale", "F32", 1, m.blocks(), m.square_scale.data()});
@@ -163,7 +163,7 @@ std::string run_fingerprint(const Model& model, const TrainingData& data, const 
                      {o.rollout.share, o.rollout.new_tokens, o.rollout.temperature, o.rollout.teacher_mix,
                       o.rollout.adaptive, o.rollout.rise, o.rollout.replay}},
                     {"validation", {o.validation ? o.validation->hash : std::string(), o.validate_every}},
-                    {"moments", o.choice.eight_bit_moments ? 8 : 32},
+                    {"optimizer", optimizer_name(o.choice.optimizer)},
                     {"made", o.made},
                     {"rounded", {rounded, o.choice.activations.text()}},
                     {"seed", o.seed},

@@ -11,6 +11,7 @@ namespace pith {
 struct BesideOptions {
   HiddenLoss hidden = {};  // without a map both models must have states of one size
   RelationLoss relations = {};
+  AttentionLoss attention = {};  // both models must have the same number of heads, and windows where they are compared
   // The vocabularies differ, and one is part of the other: the teacher reads the student's tokens by their texts, and
   // distributions are over the tokens that both have.
   bool shared_tokens = false;

@@ -3,9 +3,11 @@
 
 #include "core/error.h"
 #include "model/forward_reserve.h"
+#include "model/sliding.h"
 #include "ops/parts.h"
 #include "train/alignment.h"
 #include "train/distill.h"
+#include "train/losses/map_rows.h"
 #include "train/losses/relation_rows.h"
 #include "train/state_filters.h"
 
@@ -35,15 +37,18 @@ class Beside final : public Objective {
       : loss_(loss),
         hidden_(options.hidden),
         relations_(options.relations),
+        attention_(options.attention),
         hidden_size_(student.config().hidden),
         vocab_(student.config().vocab),
         stamp_(teacher.source_stamp()),
         teacher_(teacher, max_length, sequences) {
     if (hidden_.weight == 0) hidden_.pairs.clear();
     if (relations_.weight == 0) relations_.pairs.clear();
+    if (attention_.weight == 0) attention_.pairs.clear();
     if (hidden_.weight > 0 && hidden_.map != StateMap::none)
       filters_.emplace(hidden_, student.config().hidden, teacher.config().hidden);
-    for (const LayerPair& pair : relations_.pairs) heads_.push_back(pair.teacher);
+    for (const auto* pairs : {&relations_.pairs, &attention_.pairs})
+      for (const LayerPair& pair : *pairs) heads_.push_back(pair.teacher);
     for (const LayerPair& pair : hidden_.pairs) kept_.push_back(pair.teacher);
     if (options.shared_tokens) shared_ = tokens_of_both(student, teacher);
   }
@@ -56,10 +61,7 @@ class Beside final : public Objective {
       for (Token& t : sequence) t = teachers_token(t);
     teacher_.read(theirs_, kept_, heads_);
   }
-  bool sees_block(dim layer) const override {
-    return std::any_of(hidden_.pairs.begin(), hidden_.pairs.end(),
-                       [&](const LayerPair& p) { return p.student == layer; });
-  }
+  bool sees_block(dim layer) const override { return has(hidden_.pairs, layer); }
   // At the places that predict, as all else of the loss.
   double block_part(dim layer, const float* x, dim, float* gradient) override {
     double sum = 0;
@@ -76,10 +78,8 @@ class Beside final : public Objective {
     }
     return sum;
   }
-  bool sees_heads(dim layer) const override {
-    return std::any_of(relations_.pairs.begin(), relations_.pairs.end(),
-                       [&](const LayerPair& p) { return p.student == layer; });
-  }
+  bool sees_heads(dim layer) const override { return has(relations_.pairs, layer); }
+  bool sees_scores(dim layer) const override { return has(attention_.pairs, layer); }
   double heads_part(dim layer, const HeadRows& ours) override {
     // As much as the batch's places count.
     const double weight =
@@ -97,6 +97,14 @@ class Beside final : public Objective {
     }
     return sum;
   }
+  double scores_part(dim layer, const ScoreRows& ours) override {
+    const double weight = weight_ * double(batch_->places.size()) * attention_.weight / double(attention_.pairs.size());
+    double sum = 0;
+    for (std::size_t k = 0; k < attention_.pairs.size(); ++k)
+      if (attention_.pairs[k].student == layer)
+        sum += attention_map_loss(ours, teacher_.scores(relations_.pairs.size() + k), weight);
+    return sum;
+  }
   std::span<Parameter> parameters() override { return filters_ ? filters_->parameters() : std::span<Parameter>(); }
   void prepare(const Network& student, const TrainingData& data, Progress& progress) override {
     if (filters_) filters_->train(student, teacher_.network(), data, progress);
@@ -107,11 +115,15 @@ class Beside final : public Objective {
   }
   std::string describe() const override {
     const std::string over = shared_.empty() ? "" : fmt::format(" over {} shared tokens", shared_.size());
-    return describe_loss(loss_) + over + describe_hidden(hidden_) + describe_relations(relations_);
+    return describe_loss(loss_) + over + describe_hidden(hidden_) + describe_relations(relations_) +
+           describe_attention(attention_);
   }
   std::string identity() const override { return fmt::format("{} {:g} {}", stamp_, hidden_.filter_rate, hidden_.seed); }
 
  private:
+  static bool has(const std::vector<LayerPair>& pairs, dim layer) {
+    return std::any_of(pairs.begin(), pairs.end(), [&](const LayerPair& p) { return p.student == layer; });
+  }
   Token teachers_token(Token t) const {
     if (std::size_t(t) < shared_.size()) return shared_[std::size_t(t)];
     throw Error(Blame::input, "teacher", fmt::format("expected text of tokens that the teacher has, got token {}", t),
@@ -135,6 +147,7 @@ class Beside final : public Objective {
   DistillLoss loss_;
   HiddenLoss hidden_;
   RelationLoss relations_;
+  AttentionLoss attention_;
   std::optional<StateFilters> filters_;
   dim hidden_size_, vocab_;
   std::string stamp_;
@@ -145,10 +158,23 @@ class Beside final : public Objective {
   Buffer picked_;
 };
 
+void check_attention(const AttentionLoss& attention, const Config& student, const Config& teacher) {
+  if (student.heads != teacher.heads)
+    throw Error(Blame::input, "attention",
+                fmt::format("expected as many heads as the teacher's, {}, got {}", teacher.heads, student.heads),
+                "--relations compares models of any numbers of heads");
+  const auto window = [](const Config& c, dim layer) { return layer_slides(c, layer) ? c.sliding_window : 0; };
+  for (const LayerPair& p : attention.pairs)
+    if (window(student, p.student) != window(teacher, p.teacher))
+      throw input_error("attention-layers", "expected blocks that see equally far back, got {}:{}, which see {} and {}",
+                        p.student, p.teacher, window(student, p.student), window(teacher, p.teacher));
+}
+
 void check_states(const BesideOptions& options, const Config& student, const Config& teacher) {
   const HiddenLoss& hidden = options.hidden;
   const RelationLoss& relations = options.relations;
-  for (const auto& [name, weight] : {std::pair("hidden", hidden.weight), std::pair("relations", relations.weight)})
+  for (const auto& [name, weight] : {std::pair("hidden", hidden.weight), std::pair("relations", relations.weight),
+                                     std::pair("attention", options.attention.weight)})
     if (!(weight >= 0 && weight <= 1e6)) throw input_error(name, "expected a weight from 0 to 1e6, got {}", weight);
   if (hidden.weight > 0 && hidden.map == StateMap::none && student.hidden != teacher.hidden)
     throw Error(
@@ -160,6 +186,7 @@ void check_states(const BesideOptions& options, const Config& student, const Con
   if (!(hidden.filter_steps >= 0 && hidden.filter_rate >= 0 && hidden.filter_rate <= 10))
     throw input_error("hidden-map", "expected steps and a rate of filters from 0, got {} and {}", hidden.filter_steps,
                       hidden.filter_rate);
+  if (options.attention.weight > 0) check_attention(options.attention, student, teacher);
   if (relations.weight == 0) return;
   for (const Config* c : {&student, &teacher})
     for (const dim width : {c->heads * c->head_dim, c->kv_heads * c->head_dim})

@@ -74,4 +74,8 @@ std::string describe_relations(const RelationLoss& loss) {
   return fmt::format(" + {:g} relations of {} in {} parts", loss.weight, pairs_text(loss.pairs), loss.heads);
 }
 
+std::string describe_attention(const AttentionLoss& loss) {
+  return loss.weight == 0 ? "" : fmt::format(" + {:g} attention of {}", loss.weight, pairs_text(loss.pairs));
+}
+
 }  // namespace pith

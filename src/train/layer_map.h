@@ -34,11 +34,18 @@ struct RelationLoss {
   std::vector<LayerPair> pairs = {};
 };
 
+// Attention maps (losses/map_rows.h).
+struct AttentionLoss {
+  double weight = 0;  // of the mean over pairs, heads and tokens; 0: none
+  std::vector<LayerPair> pairs = {};
+};
+
 // "last": the last like the last. "uniform": student's block i like the teacher's (i + 1) * teacher / student - 1, so
 // that the last is like the last; or "3:4,11:15". Error(input) where a block is not there, or a student's is named
 // twice.
 std::vector<LayerPair> layer_pairs(std::string_view text, dim student_layers, dim teacher_layers);
 std::string describe_hidden(const HiddenLoss& loss);  // " + 0.5 hidden cosine of 3:4,11:15"; "" without weight
 std::string describe_relations(const RelationLoss& loss);
+std::string describe_attention(const AttentionLoss& loss);
 
 }  // namespace pith

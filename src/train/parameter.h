@@ -1,6 +1,6 @@
 // Values that are learned, with what a step needs of them.
 #pragma once
-#include "train/moments.h"
+#include "train/optimizer.h"
 
 namespace pith {
 
@@ -21,16 +21,15 @@ struct Parameter {
   Buffer values, gradient;  // (rows, cols) each
   Moments moments;
 
-  static constexpr dim kLeastEightBits = 4096;  // smaller ones keep moments of f32
   Parameter() = default;
-  Parameter(std::size_t of, ParameterKind what, dim row_count, dim col_count, bool eight_bit_moments = false)
+  Parameter(std::size_t of, ParameterKind what, dim row_count, dim col_count, Optimizer optimizer = Optimizer::adamw)
       : tensor(of),
         kind(what),
         rows(row_count),
         cols(col_count),
         values(size() * dim(sizeof(float))),
         gradient(size() * dim(sizeof(float))),
-        moments(size(), eight_bit_moments && size() >= kLeastEightBits) {}
+        moments(moments_of(optimizer, size())) {}
   bool decays() const {
     return kind == ParameterKind::matrix || kind == ParameterKind::low_rank_a || kind == ParameterKind::low_rank_b;
   }

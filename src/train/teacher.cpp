@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "core/error.h"
 #include "model/backward/head.h"
+#include "model/backward/score_heads.h"
 #include "model/block_forward.h"
 #include "model/forward_reserve.h"
 #include "ops/heads.h"
@@ -58,19 +60,42 @@ class HeadTape final : public LinearObserver {
   Buffer scratch_;
 };
 
+struct KeptHeads {
+  dim layer = 0;
+  HeadTape tape;
+  Buffer q, k;  // as they are multiplied
+};
+
 }  // namespace
 
 struct Teacher::Impl {
   Network net;
   BlockForward forward;
   Head head;
-  Buffer stream;             // (tokens, hidden) after the last block
-  std::vector<Buffer> kept;  // after others
-  std::vector<HeadTape> heads;
+  Buffer stream;                     // (tokens, hidden) after the last block
+  std::vector<Buffer> kept;          // after others
+  std::vector<KeptHeads> heads;      // each block once
+  std::vector<std::size_t> head_at;  // of what was asked for, into heads
   std::vector<dim> lengths;
+  ScoreHeads score_heads;
+
+  void keep_heads(std::span<const dim> layers) {
+    head_at.clear();
+    std::size_t count = 0;
+    for (const dim layer : layers) {
+      std::size_t at = 0;
+      while (at < count && heads[at].layer != layer) ++at;
+      if (at == count) {
+        if (heads.size() == count) heads.emplace_back();
+        heads[count++].layer = layer;
+      }
+      head_at.push_back(at);
+    }
+    heads.resize(count);
+  }
 
   Impl(const Network& network, dim max_length, dim sequences)
-      : net(network), forward(net, max_length, sequences), head(net) {}
+      : net(network), forward(net, max_length, sequences), head(net), score_heads(*net.config, max_length) {}
 };
 
 Teacher::Teacher(const Network& network, dim max_length, dim sequences)
@@ -96,11 +121,11 @@ void Teacher::read(std::span<const std::vector<Token>> sequences, std::span<cons
     row += dim(s.size());
   }
   i.kept.resize(keep.size());
-  i.heads.resize(heads.size());
+  i.keep_heads(heads);
   for (dim l = 0; l < i.net.config->layers; ++l) {
     HeadTape* tape = nullptr;
-    for (std::size_t k = 0; k < heads.size(); ++k)
-      if (heads[k] == l) tape = &i.heads[k];
+    for (KeptHeads& kept : i.heads)
+      if (kept.layer == l) tape = &kept.tape;
     if (tape) tape->begin();
     i.forward.run(l, x, i.lengths, tape);
     if (tape) tape->split(*i.net.config);
@@ -109,7 +134,25 @@ void Teacher::read(std::span<const std::vector<Token>> sequences, std::span<cons
   }
 }
 
-HeadRows Teacher::heads(std::size_t kept) const { return impl_->heads[kept].rows(*impl_->net.config, impl_->lengths); }
+HeadRows Teacher::heads(std::size_t kept) const {
+  return impl_->heads[impl_->head_at[kept]].tape.rows(*impl_->net.config, impl_->lengths);
+}
+
+ScoreRows Teacher::scores(std::size_t kept) {
+  Impl& i = *impl_;
+  KeptHeads& of = i.heads[i.head_at[kept]];
+  const Config& c = *i.net.config;
+  const Block& block = i.net.blocks[std::size_t(of.layer)];
+  const HeadRows raw = of.tape.rows(c, i.lengths);
+  const dim n = std::accumulate(i.lengths.begin(), i.lengths.end(), dim(0));
+  float *q = reserve(of.q, n * raw.q_width), *k = reserve(of.k, n * raw.kv_width);
+  std::copy_n(raw.q, n * raw.q_width, q);
+  std::copy_n(raw.k, n * raw.kv_width, k);
+  i.score_heads.begin(of.layer, i.lengths);
+  i.score_heads.to_scores(q, n, c.heads, block.q_norm);
+  i.score_heads.to_scores(k, n, c.kv_heads, block.k_norm);
+  return {.q = q, .k = k, .shape = i.score_heads.shape(), .lengths = i.lengths};
+}
 
 const float* Teacher::hidden(std::size_t kept) const { return impl_->kept[kept].as<float>(); }
 

@@ -21,6 +21,8 @@ class Teacher {
             std::span<const dim> heads = {});
   // Of heads[kept], without gradients.
   HeadRows heads(std::size_t kept) const;
+  // The same as they are multiplied; valid until the next call for this block.
+  ScoreRows scores(std::size_t kept);
   const float* hidden(std::size_t kept) const;  // of keep[kept]: (tokens, hidden)
   // Of what was read, at places as TokenLoss counts them: (n, vocab), valid until the next call
   // and the caller's to overwrite.

@@ -15,7 +15,7 @@
 namespace pith {
 
 std::size_t Trainable::add(std::size_t tensor, ParameterKind kind, dim rows, dim cols) {
-  parameters_.emplace_back(tensor, kind, rows, cols, eight_bits_);
+  parameters_.emplace_back(tensor, kind, rows, cols, optimizer_);
   return parameters_.size() - 1;
 }
 
@@ -100,7 +100,7 @@ Trainable::Trainable(const Model& model, const TrainChoice& choice) : impl_(std:
   if (is_shared(model))
     throw Error(Blame::input, "train", "expected blocks with matrices of their own, got ones that share them",
                 "convert it to gguf or hf first: that gives each block its own");
-  eight_bits_ = choice.eight_bit_moments;
+  optimizer_ = choice.optimizer;
   impl_->bf16 = choice.bf16 && has_bf16_products();
   impl_->rounded = choice.rounded;
   impl_->activations = choice.activations;

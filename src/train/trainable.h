@@ -29,8 +29,8 @@ struct TrainChoice {
   // values (its own search for ranges), while gradients go to the values as if nothing was rounded (straight through,
   // arXiv:1308.3432). Empty, or null: with the values.
   std::vector<const Format*> rounded = {};
-  ActSpec activations = {};        // how the inputs of linear layers are rounded meanwhile; gradients likewise
-  bool eight_bit_moments = false;  // of all but small parameters (moments.h)
+  ActSpec activations = {};  // how the inputs of linear layers are rounded meanwhile; gradients likewise
+  Optimizer optimizer = Optimizer::adamw;
 };
 
 // Whose batches add up: each of the first `parts` processes brings one, or this process alone does.
@@ -79,7 +79,7 @@ class Trainable {
   std::vector<Parameter> parameters_;
   std::unique_ptr<Impl> impl_;
   float scale_ = 1;
-  bool eight_bits_ = false;
+  Optimizer optimizer_ = Optimizer::adamw;
 };
 
 }  // namespace pith

@@ -212,8 +212,10 @@ class Run {
     each([&](Parameter& p) {
       AdamW adamw = options_.adamw;
       if (!p.decays()) adamw.decay = 0;
-      adamw_step(adamw, {s.rate, s.number, factor, options_.keep_zeros && p.kind == ParameterKind::matrix},
-                 p.values.as<float>(), p.gradient.as<float>(), p.moments);
+      // An objective's own matrices keep AdamW's moments.
+      const Optimizer rule = p.kind == ParameterKind::filter ? Optimizer::adamw : options_.choice.optimizer;
+      take_step(rule, adamw, {s.rate, s.number, factor, options_.keep_zeros && p.kind == ParameterKind::matrix},
+                p.values.as<float>(), p.gradient.as<float>(), p.moments);
     });
     trainable_.publish();
   }

@@ -11,6 +11,7 @@
 #include "tests/shared_data.h"
 #include "train/distill.h"
 #include "train/layer_map.h"
+#include "train/losses/map_rows.h"
 #include "train/losses/relation_rows.h"
 #include "train/state_filters.h"
 #include "train/trainer.h"
@@ -96,6 +97,28 @@ TEST(RelationLoss, GradientsAreThoseOfFiniteDifferences) {
   std::vector<float> none(x.size(), 0);
   EXPECT_NEAR(relation_loss({x.data(), x.data(), 12, 12, 4, lengths, none.data()}, 1), 0, 1e-6);
   for (const float g : none) EXPECT_NEAR(g, 0, 1e-6);
+}
+
+// Two heads that share keys, a soft cap and a window of two: token 2 sees tokens 1 and 2.
+TEST(AttentionMaps, ByHand) {
+  const AttentionShape shape = {.heads = 2, .kv_heads = 1, .head_dim = 1, .scale = 0.5f, .softcap = 2, .window = 2};
+  const std::vector<dim> lengths = {3};
+  const float q[] = {1, 1, 1, 1, 2, -3}, k[] = {9, 1, 4}, zero[6] = {};
+  float dq[6] = {}, dk[3] = {};
+  const ScoreRows student = {q, k, dq, dk, shape, lengths}, teacher = {zero, zero, nullptr, nullptr, shape, lengths};
+  const auto capped = [](double s) { return 2 * std::tanh(s / 2); };
+  const auto divergence = [](double gap) {  // of an even teacher, where the student's scores differ by that
+    const double first = 1 / (1 + std::exp(gap));
+    return -0.5 * std::log(2 * first) - 0.5 * std::log(2 * (1 - first));
+  };
+  const double gaps[] = {capped(0.5) - capped(4.5), capped(4) - capped(1), capped(-6) - capped(-1.5)};
+  double expected = 0;  // both heads have the first gap, at token 1
+  for (const int i : {0, 0, 1, 2}) expected += divergence(gaps[i]);
+  EXPECT_NEAR(attention_map_loss(student, teacher, 6), expected, 1e-5);  // 6 places
+  EXPECT_EQ(dq[0], 0);                                                   // token 0 sees itself alone
+  const double slope = 1 / (1 + std::exp(-gaps[1])) - 0.5;               // of token 2's score at itself, capped
+  const auto bend = [](double s) { return 1 - std::tanh(s / 2) * std::tanh(s / 2); };
+  EXPECT_NEAR(dq[4], 0.5 * slope * (bend(4) * 4 - bend(1) * 1), 1e-5);
 }
 
 class HiddenLossTest : public testing::Test {
@@ -198,6 +221,19 @@ TEST_F(HiddenLossTest, RelationsHaveTheGradientsOfFiniteDifferences) {
   Trainable trainable(student, {.bf16 = false});
   EXPECT_NEAR(loss(trainable, *own, 1), 0, 1e-5);
   EXPECT_THROW(objective({.relations = {.weight = 1, .heads = 5, .pairs = {{0, 0}}}}, teacher), Error);
+}
+
+TEST_F(HiddenLossTest, AttentionHasTheGradientsOfFiniteDifferences) {
+  const auto of = objective({.attention = {.weight = 50, .pairs = layer_pairs("0:1,1:1", 2, 2)}}, teacher);
+  EXPECT_EQ(of->describe(), "forward_kl + 50 attention of 0:1,1:1");
+  check_gradients(*of, "attention");
+  // Beside relations of the same block, whose rows are kept once.
+  const BesideOptions both = {.relations = {.weight = 5, .heads = 2, .pairs = {{0, 1}, {1, 1}}},
+                              .attention = {.weight = 20, .pairs = {{1, 1}}}};
+  check_gradients(*objective(both, teacher), "both");
+  const auto own = objective({.attention = {.weight = 50, .pairs = layer_pairs("uniform", 2, 2)}}, student);
+  Trainable trainable(student, {.bf16 = false});
+  EXPECT_NEAR(loss(trainable, *own, 1), 0, 1e-5);
 }
 
 TEST_F(HiddenLossTest, MapsHaveTheGradientsOfFiniteDifferences) {

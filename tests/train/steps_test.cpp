@@ -4,10 +4,11 @@
 #include <cmath>
 #include <set>
 
+#include "core/error.h"
 #include "core/rng.h"
 #include "train/adamw.h"
 #include "train/data.h"
-#include "train/moments.h"
+#include "train/optimizer.h"
 #include "train/schedule.h"
 
 namespace pith {
@@ -49,6 +50,28 @@ TEST(AdamW, KeepsZerosWhereAsked) {
   w[0] = m[0] = v[0] = 0;
   adamw_step({}, {0.1, 1, 1, false}, {w, g, m, v, 1});
   EXPECT_NEAR(w[0], -0.1, 1e-5);
+}
+
+// Worked by hand: momentum 0.5, rate 0.1, gradients 2 and -1, and decay 0.2 of the values.
+TEST(Optimizers, SgdAndItsSigns) {
+  const AdamW o = {.beta1 = 0.5, .decay = 0.2};
+  const float first = 2, second = -1;
+  Moments plain = moments_of(Optimizer::sgd, 1), sign = moments_of(Optimizer::sign_sgd, 1);
+  EXPECT_EQ(plain.size_bytes(), 4);
+  float w = 1, u = 1;
+  take_step(Optimizer::sgd, o, {0.1, 1}, &w, &first, plain);
+  EXPECT_FLOAT_EQ(w, 0.98f - 0.2f);  // m = 2
+  take_step(Optimizer::sgd, o, {0.1, 2}, &w, &second, plain);
+  EXPECT_FLOAT_EQ(w, 0.78f * 0.98f);  // m = 0.5 * 2 - 1 = 0
+  take_step(Optimizer::sign_sgd, o, {0.1, 1}, &u, &first, sign);
+  EXPECT_FLOAT_EQ(u, 0.98f - 0.1f);  // m = 1
+  take_step(Optimizer::sign_sgd, o, {0.1, 2}, &u, &second, sign);
+  EXPECT_FLOAT_EQ(u, 0.88f * 0.98f);  // m = 0.5 - 0.5 = 0: no sign
+  float zero = 0;
+  take_step(Optimizer::sign_sgd, o, {0.1, 3, 1, true}, &zero, &first, sign);
+  EXPECT_EQ(zero, 0);
+  for (const auto name : optimizer_names()) EXPECT_EQ(optimizer_name(optimizer_or_throw(name)), name);
+  EXPECT_THROW(optimizer_or_throw("adam"), Error);
 }
 
 // The map of the paper's authors: 0, 1, and in each decade the middles of evenly cut tenths to ones.

@@ -288,7 +288,7 @@ TEST_F(TrainerTest, EightBitMomentsLearnAndGoOn) {
   TrainOptions options = {.choice = choice, .rate = 1e-2, .steps = 30, .batch = 5};
   Trainable exact(model, choice);
   const double expected = train(model, exact, data, *loss, options).steps.back().loss;
-  options.choice.eight_bit_moments = choice.eight_bit_moments = true;
+  options.choice.optimizer = choice.optimizer = Optimizer::adamw_8bit;
   Trainable small(model, choice);
   const TrainRun run = train(model, small, data, *loss, options);
   EXPECT_LT(run.steps.front().loss / 20, expected);  // both have learned: from 3.7
@@ -306,6 +306,21 @@ TEST_F(TrainerTest, EightBitMomentsLearnAndGoOn) {
   options.resume = true;
   EXPECT_EQ(train(model, resumed, data, *loss, options).resumed_at, 4);
   EXPECT_EQ(values(resumed), values(whole));
+}
+
+TEST_F(TrainerTest, MomentumLearnsAndGoesOn) {
+  for (const auto& [optimizer, rate] : {std::pair(Optimizer::sgd, 1.0), {Optimizer::sign_sgd, 2e-2}}) {
+    const TrainChoice choice = {.bf16 = false, .optimizer = optimizer};
+    TrainOptions options = {.choice = choice, .rate = rate, .steps = 30, .batch = 5};
+    options.checkpoint = folder.path / fmt::format("{}.safetensors", optimizer_name(optimizer));
+    Trainable whole(model, choice), stopped(model, choice), resumed(model, choice);
+    const TrainRun run = train(model, whole, data, *loss, options);
+    EXPECT_LT(run.steps.back().loss, run.steps.front().loss / 2) << optimizer_name(optimizer);
+    train(model, stopped, data, *loss, options, no_progress(), [](const TrainStep& s) { return s.number < 17; });
+    options.resume = true;
+    EXPECT_EQ(train(model, resumed, data, *loss, options).resumed_at, 17);
+    EXPECT_EQ(values(resumed), values(whole));
+  }
 }
 
 TEST_F(TrainerTest, ValidationIsThatOfTheDataKeptBack) {

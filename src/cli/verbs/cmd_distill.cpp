@@ -16,8 +16,9 @@ namespace {
 struct DistillFlags {
   TrainingFlags training;
   std::string teacher, loss = "jsd", cache, gamma = "token", hidden_kind = "cosine", hidden_layers = "uniform",
-                       vocabulary = "same", on_policy, hidden_map = "none", relation_layers = "last";
-  double hidden = 0, cross_entropy = -1, teacher_mix = -1, filter_rate = 1e-3, relations = 0;
+                       vocabulary = "same", on_policy, hidden_map = "none", relation_layers = "last",
+                       attention_layers = "last";
+  double hidden = 0, cross_entropy = -1, teacher_mix = -1, filter_rate = 1e-3, relations = 0, attention = 0;
   long long filter_steps = 100, relation_heads = 0, replay = -1;
   DistillLoss distill;
   long long top_k = 64;
@@ -73,7 +74,8 @@ double gamma_of(const std::string& text, const Model* teacher, const TrainingDat
 
 void check_together(const DistillFlags& f, bool has_teacher) {
   if (!has_teacher && f.cache.empty()) throw input_error("distill", "expected --teacher or --cache, got neither");
-  const bool by_text = f.loss == "uld", policy = f.loss == "minillm", states = f.hidden != 0 || f.relations != 0;
+  const bool by_text = f.loss == "uld", policy = f.loss == "minillm",
+             states = f.hidden != 0 || f.relations != 0 || f.attention != 0;
   if (!f.cache.empty()) {
     if (f.training.rollout.on())
       throw input_error("on-policy", "expected the teacher beside, not --cache: what will be said is not known before");
@@ -90,7 +92,7 @@ void check_together(const DistillFlags& f, bool has_teacher) {
   if (f.hidden == 0 && f.hidden_map != "none") throw input_error("hidden-map", "expected --hidden with it");
   if (f.relations == 0 && f.relation_heads > 0) throw input_error("relation-heads", "expected --relations with it");
   if ((by_text || policy) && (states || f.vocabulary != "same"))
-    throw input_error("loss", "expected {} without --hidden, --relations and --vocabulary", f.loss);
+    throw input_error("loss", "expected {} without --hidden, --relations, --attention and --vocabulary", f.loss);
 }
 
 std::unique_ptr<Objective> from_cache(const DistillFlags& f, const DistillLoss& loss, const Model& student,
@@ -124,6 +126,11 @@ RelationLoss relations_of(const DistillFlags& f, const Model& student, const Mod
           .pairs = layer_pairs(f.relation_layers, student.config().layers, teacher.config().layers)};
 }
 
+AttentionLoss attention_of(const DistillFlags& f, const Model& student, const Model& teacher) {
+  return {.weight = f.attention,
+          .pairs = layer_pairs(f.attention_layers, student.config().layers, teacher.config().layers)};
+}
+
 std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& student, const TrainingData& data,
                                         Held& held) {
   const std::string teacher = !f.teacher.empty()                ? f.teacher
@@ -148,7 +155,8 @@ std::unique_ptr<Objective> objective_of(const DistillFlags& f, const Model& stud
   }
   if (!f.cache.empty()) return from_cache(f, loss, student, data, held);
   return distill_objective(loss, student, *held.teacher, data.longest(), kMostSequences,
-                           {hidden_of(f, student, *held.teacher), relations_of(f, student, *held.teacher), shared});
+                           {hidden_of(f, student, *held.teacher), relations_of(f, student, *held.teacher),
+                            attention_of(f, student, *held.teacher), shared});
 }
 
 void add_state_options(CLI::App& app, DistillFlags& f) {
@@ -173,6 +181,10 @@ void add_state_options(CLI::App& app, DistillFlags& f) {
                  "how much relations between tokens' queries, keys and values count beside the loss (MiniLMv2)")
       ->capture_default_str();
   app.add_option("--relation-layers", f.relation_layers, "as --hidden-layers")->capture_default_str();
+  app.add_option("--attention", f.attention,
+                 "how much attention maps count beside the loss, head by head (MiniLM); as many heads as the teacher's")
+      ->capture_default_str();
+  app.add_option("--attention-layers", f.attention_layers, "as --hidden-layers")->capture_default_str();
   app.add_option("--relation-heads", f.relation_heads,
                  "parts that queries, keys and values are cut into (default: what both numbers of key-value heads "
                  "have in common)");

@@ -1,51 +1,15 @@
 // The attention half of a block, backwards.
 #include <algorithm>
-#include <cmath>
 
 #include "model/backward/block_impl.h"
-#include "model/forward_head_norm.h"
-#include "model/forward_rope.h"
-#include "model/sliding.h"
 #include "ops/heads.h"
 #include "ops/parts.h"
 
 namespace pith {
 
-bool BlockBackward::Impl::slides() const { return layer_slides(config, layer); }
-
-void BlockBackward::Impl::fill_rope() {
-  if (!config.rope.on) return;
-  std::vector<dim> positions;
-  for (const dim length : at->lengths)
-    for (dim p = 0; p < length; ++p) positions.push_back(p);
-  const RopeChoice choice = rope_choice(config, slides(), max_length);
-  rope.fill(rope_frequencies(choice, max_length), choice.magnitude, positions);
-}
-
-void BlockBackward::Impl::to_scores(float* x, dim count, const Norm& norm) const {
-  const HeadNorm normed = {norm, config};
-  const dim width = count * config.head_dim;
-  parallel_for(
-      n,
-      [&](dim i) {
-        normed(x + i * width, count);
-        if (config.rope.on)
-          rope_row(x + i * width, count, config.head_dim, rope, i, config.rope.pairing == RopePairing::neighbours);
-      },
-      grain_of(width));
-}
-
 void BlockBackward::Impl::from_scores(const float* raw, float* gradient, dim count, const Norm& norm, Gradient wanted) {
   const dim width = count * config.head_dim;
-  if (config.rope.on)
-    parallel_for(
-        n,
-        [&](dim i) {
-          for (dim h = 0; h < count; ++h)
-            rotate_back(gradient + i * width + h * config.head_dim, rope.cosine(i), rope.sine(i), rope.half(),
-                        config.rope.pairing == RopePairing::neighbours);
-        },
-        grain_of(width));
+  scores.turn_back(gradient, n, count);
   if (!norm.weight) return;
   NormRowsBackward call = {.x = raw,
                            .n = n * count,
@@ -113,43 +77,37 @@ void BlockBackward::Impl::copy_heads() {
   }
 }
 
-float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients& wanted, const HeadsSink& sink) {
+float* BlockBackward::Impl::attention(const float* dbranch, const BlockGradients& wanted, const AttentionSinks& sinks) {
   const Block& b = block();
   float* dout = reserve(dattended, n * q_width);
   linear(b.o, at->tape.attended, dbranch, dout, false, wanted.o);
 
-  fill_rope();
+  scores.begin(layer, at->lengths);
   copy_heads();
   const auto copy_if = [&](bool wanted_again, const Buffer& rows, dim width) {
     const auto* from = rows.as<float>();
     return wanted_again ? std::vector<float>(from, from + n * width) : std::vector<float>();
   };
-  const std::vector<float> raw_q = copy_if(b.q_norm.weight || sink, q, q_width),
-                           raw_k = copy_if(b.k_norm.weight || sink, k, kv_width);
-  to_scores(q.as<float>(), config.heads, b.q_norm);
-  to_scores(k.as<float>(), config.kv_heads, b.k_norm);
+  const std::vector<float> raw_q = copy_if(b.q_norm.weight || sinks.heads, q, q_width),
+                           raw_k = copy_if(b.k_norm.weight || sinks.heads, k, kv_width);
+  scores.to_scores(q.as<float>(), n, config.heads, b.q_norm);
+  scores.to_scores(k.as<float>(), n, config.kv_heads, b.k_norm);
   std::vector<SequenceRows> sequences;
   dim row = 0;
   for (const dim length : at->lengths) {
     sequences.push_back({row, length});
     row += length;
   }
-  const AttentionShape shape = {
-      .heads = config.heads,
-      .kv_heads = config.kv_heads,
-      .head_dim = config.head_dim,
-      .scale = float(config.attn_scale > 0 ? config.attn_scale : 1 / std::sqrt(double(config.head_dim))),
-      .softcap = float(config.attn_softcap),
-      .window = slides() ? config.sliding_window : 0};
   float *q_gradient = reserve(dq, n * q_width), *k_gradient = reserve(dk, n * kv_width),
         *v_gradient = reserve(dv, n * kv_width);
-  attention_backward.run(shape, sequences,
+  attention_backward.run(scores.shape(), sequences,
                          {q.as<float>(), k.as<float>(), v.as<float>(), dout, q_gradient, k_gradient, v_gradient});
+  if (sinks.scores) sinks.scores({q.as<float>(), k.as<float>(), q_gradient, k_gradient, scores.shape(), at->lengths});
   from_scores(raw_q.data(), q_gradient, config.heads, b.q_norm, wanted.q_norm);
   from_scores(raw_k.data(), k_gradient, config.kv_heads, b.k_norm, wanted.k_norm);
-  if (sink)
-    sink({raw_q.data(), raw_k.data(), v.as<float>(), q_gradient, k_gradient, v_gradient, q_width, kv_width,
-          at->lengths});
+  if (sinks.heads)
+    sinks.heads({raw_q.data(), raw_k.data(), v.as<float>(), q_gradient, k_gradient, v_gradient, q_width, kv_width,
+                 at->lengths});
   return input_of_heads(q_gradient, k_gradient, v_gradient, wanted);
 }
 

@@ -48,7 +48,7 @@ BlockBackward::Impl::Impl(const Network& network, dim longest, dim most_sequence
       net(without_experts(network)),
       config(*network.config),
       run(network, longest, most_sequences),
-      max_length(longest),
+      scores(config, longest),
       q_width(config.heads * config.head_dim),
       kv_width(config.kv_heads * config.head_dim) {}
 
@@ -171,7 +171,8 @@ float* BlockBackward::Impl::ffn(const float* dbranch, const BlockGradients& want
   return dx;
 }
 
-void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted, dim slot, const HeadsSink& sink) {
+void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted, dim slot,
+                                   const AttentionSinks& sinks) {
   at = &slots[std::size_t(slot)];
   layer = at->layer;
   n = at->rows;
@@ -188,7 +189,7 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
       ffn(branch_gradient(gradient, b.ffn_post_norm, at->tape.ffn_out, wanted.ffn_post_norm), wanted);
   if (config.parallel_block) {
     const float* dbranch = branch_gradient(gradient, b.attn_post_norm, at->tape.attn_out, wanted.attn_post_norm);
-    float* dattn_in = attention(dbranch, wanted, sink);
+    float* dattn_in = attention(dbranch, wanted, sinks);
     if (b.ffn_norm.weight)
       join(b.ffn_norm, x, dffn_in, wanted.ffn_norm);
     else
@@ -198,7 +199,7 @@ void BlockBackward::Impl::backward(float* gradient, const BlockGradients& wanted
     PITH_CHECK(at->tape.middle.filled == n);
     join(b.ffn_norm, at->tape.middle.rows(), dffn_in, wanted.ffn_norm);
     const float* dbranch = branch_gradient(gradient, b.attn_post_norm, at->tape.attn_out, wanted.attn_post_norm);
-    join(b.attn_norm, x, attention(dbranch, wanted, sink), wanted.attn_norm);
+    join(b.attn_norm, x, attention(dbranch, wanted, sinks), wanted.attn_norm);
   }
   if (!all_finite(gradient, values))
     throw Error(Blame::input, "gradients", fmt::format("expected finite gradients, got others in layer {}", layer),
@@ -215,8 +216,8 @@ void BlockBackward::forward(dim layer, float* hidden, std::span<const dim> lengt
   impl_->forward(layer, hidden, lengths, slot);
 }
 
-void BlockBackward::backward(float* gradient, const BlockGradients& wanted, dim slot, const HeadsSink& heads) {
-  impl_->backward(gradient, wanted, slot, heads);
+void BlockBackward::backward(float* gradient, const BlockGradients& wanted, dim slot, const AttentionSinks& sinks) {
+  impl_->backward(gradient, wanted, slot, sinks);
 }
 
 dim BlockBackward::working_bytes() const {

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "model/forward.h"
+#include "ops/attention.h"
 
 namespace pith {
 
@@ -36,6 +37,18 @@ struct HeadRows {
   std::span<const dim> lengths;
 };
 using HeadsSink = std::function<void(const HeadRows& heads)>;
+// The same of queries and keys as they are multiplied, normed and turned; of `shape` capacity and q_stride say nothing.
+struct ScoreRows {
+  const float *q = nullptr, *k = nullptr;
+  float *dq = nullptr, *dk = nullptr;
+  AttentionShape shape;
+  std::span<const dim> lengths;
+};
+using ScoresSink = std::function<void(const ScoreRows& rows)>;
+struct AttentionSinks {  // see the attention's once its own gradients are there; may be empty
+  HeadsSink heads = {};
+  ScoresSink scores = {};
+};
 
 class BlockBackward {
  public:
@@ -50,8 +63,7 @@ class BlockBackward {
   void forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot = 0);
   // Of the slot's last forward: dL/d(hidden after the block) becomes dL/d(hidden before it), and the wanted gradients
   // are added to. Error(input) where a gradient is not finite.
-  // heads: sees the attention's once its own gradients are there; may be empty.
-  void backward(float* gradient, const BlockGradients& wanted, dim slot = 0, const HeadsSink& heads = {});
+  void backward(float* gradient, const BlockGradients& wanted, dim slot = 0, const AttentionSinks& sinks = {});
 
   dim working_bytes() const;                              // of the tapes and the workspaces so far
   static dim slot_bytes(const Config& config, dim rows);  // of one tape, about

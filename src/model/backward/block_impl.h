@@ -3,13 +3,13 @@
 #include <vector>
 
 #include "model/backward/block_backward.h"
+#include "model/backward/score_heads.h"
 #include "model/backward/tape.h"
 #include "model/block_forward.h"
 #include "model/forward_reserve.h"
 #include "ops/attention_backward.h"
 #include "ops/linear_backward.h"
 #include "ops/norm_backward.h"
-#include "ops/rope.h"
 
 namespace pith {
 
@@ -25,15 +25,14 @@ struct BlockBackward::Impl {
   Impl(const Network& network, dim max_length, dim most_sequences, dim slot_count);
 
   void forward(dim layer, float* hidden, std::span<const dim> lengths, dim slot);
-  void backward(float* gradient, const BlockGradients& wanted, dim slot, const HeadsSink& sink);
+  void backward(float* gradient, const BlockGradients& wanted, dim slot, const AttentionSinks& sinks);
 
   // dbranch: the gradient of what joined the residual stream; returns that of the branch before its norm, (n, hidden).
   const float* branch_gradient(const float* gradient, const Norm& post, const Tape::Record& branch, Gradient wanted);
   // Returns the gradient of the input that the feed-forward network's (attention's) matrices read, (n, hidden).
   float* ffn(const float* dbranch, const BlockGradients& wanted);
-  float* attention(const float* dbranch, const BlockGradients& wanted, const HeadsSink& sink);
-  // Queries or keys on their way to the scores and back: x (n, heads * head_dim).
-  void to_scores(float* x, dim heads, const Norm& norm) const;
+  float* attention(const float* dbranch, const BlockGradients& wanted, const AttentionSinks& sinks);
+  // Queries' or keys' gradients back from the scores: (n, heads * head_dim).
   void from_scores(const float* raw, float* gradient, dim heads, const Norm& norm, Gradient wanted);
   void norm_into(const Norm& norm, const float* x, const float* dy, float* dx, bool add, Gradient wanted);
   void linear(const Linear& linear, const Tape::Record& x, const float* dy, float* dx, bool add, Gradient wanted);
@@ -42,18 +41,16 @@ struct BlockBackward::Impl {
   void each_head_norm(const NormRowsBackward& all, dim heads);
   void copy_heads();
   float* input_of_heads(const float* dq, const float* dk, const float* dv, const BlockGradients& wanted);
-  void fill_rope();
   const Block& block() const { return net.blocks[std::size_t(layer)]; }
-  bool slides() const;
 
   std::vector<Slot> slots;
   Slot* at = nullptr;  // the one in work, of `layer` and n rows
   Network net;
   const Config& config;
   BlockForward run;
-  dim max_length = 0, layer = 0, n = 0;
+  dim layer = 0, n = 0;
+  ScoreHeads scores;
   dim q_width = 0, kv_width = 0;
-  RopeTable rope;
   AttentionBackward attention_backward;
   LinearBackwardWorkspace linear_workspace;
   LinearWorkspace inner_workspace;

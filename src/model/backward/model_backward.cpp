@@ -127,9 +127,10 @@ struct ModelBackward::Impl {
       const BlockGradients gradients = wanted(l);
       const bool has_tape = l >= first_kept();
       if (!has_tape) block.forward(l, before[std::size_t(l)].as<float>(), lengths, 0);
-      HeadsSink heads;
-      if (loss.sees_heads(l)) heads = [&](const HeadRows& rows_of) { sum += loss.heads_part(l, rows_of); };
-      block.backward(gradient.as<float>(), gradients, has_tape ? l - first_kept() : 0, heads);
+      AttentionSinks sinks;
+      if (loss.sees_scores(l)) sinks.scores = [&](const ScoreRows& rows_of) { sum += loss.scores_part(l, rows_of); };
+      if (loss.sees_heads(l)) sinks.heads = [&](const HeadRows& rows_of) { sum += loss.heads_part(l, rows_of); };
+      block.backward(gradient.as<float>(), gradients, has_tape ? l - first_kept() : 0, sinks);
       if (done) done(l);
     }
     return sum;

@@ -29,6 +29,9 @@ class TokenLoss {
   // Whether it looks at a block's queries, keys and values. Then its part, with the gradients added to.
   virtual bool sees_heads(dim /*layer*/) const { return false; }
   virtual double heads_part(dim /*layer*/, const HeadRows& /*heads*/) { return 0; }
+  // Whether it looks at what a block multiplies queries and keys as. Then its part, likewise.
+  virtual bool sees_scores(dim /*layer*/) const { return false; }
+  virtual double scores_part(dim /*layer*/, const ScoreRows& /*rows*/) { return 0; }
   // Whether it wants the last places first.
   virtual bool last_first() const { return false; }
 };
