@@ -25,6 +25,7 @@ struct BlockCut {
   std::vector<dim> values = {};
   // Of each of `experts` all its neurons; empty: as they stand.
   std::vector<std::vector<dim>> expert_neurons = {};
+  std::vector<dim> shared_neurons = {};  // of the expert that all tokens see, likewise
   // What each of `experts` becomes the average of, itself among it; empty: they stay as they are.
   std::vector<std::vector<ExpertShare>> merged = {};
   std::vector<float> router = {};  // (experts, hidden) instead of its rows for them; empty: those

@@ -130,6 +130,7 @@ TEST_P(SurgeryFamily, AnotherOrderChangesNothing) {
       std::rotate(b.neurons.begin(), b.neurons.begin() + 3 + std::ptrdiff_t(l), b.neurons.end());
     for (dim v = 0; v < c.kv_heads * c.head_dim; ++v)  // each head turned by another number of places
       b.values.push_back(v / c.head_dim * c.head_dim + (v + v / c.head_dim + 1) % c.head_dim);
+    for (dim n = c.shared_ffn; n-- > 0;) b.shared_neurons.push_back(n);
     for (dim e = 0; e < c.experts; ++e) {
       b.expert_neurons.emplace_back();
       for (dim n = c.expert_ffn; n-- > 0;) b.expert_neurons.back().push_back((n + e) % c.expert_ffn);

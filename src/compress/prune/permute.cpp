@@ -100,10 +100,13 @@ class Permuter {
   }
 
   void order_neurons(dim layer) {
-    const ModelTensor* down = model_.find(Role::ffn_down, layer);
-    if (!down) return;
-    std::vector<dim> order = order_of(*down, neurons_);
+    const auto of = [&](Role role) {
+      const ModelTensor* down = model_.find(role, layer);
+      return down ? order_of(*down, neurons_) : std::vector<dim>();
+    };
+    std::vector<dim> order = of(Role::ffn_down);
     if (!order.empty()) block(layer).neurons = std::move(order);
+    block(layer).shared_neurons = of(Role::shared_down);
   }
 
   void order_expert_neurons(dim layer) {

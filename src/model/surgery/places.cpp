@@ -44,6 +44,10 @@ std::vector<dim> Places::expert_neurons(const ModelTensor& t, dim all) const {
   return neurons.empty() ? first(all) : neurons[std::size_t(t.expert)];
 }
 
+std::vector<dim> Places::shared_neurons(const ModelTensor& t, dim all) const {
+  return block(t).shared_neurons.empty() ? first(all) : block(t).shared_neurons;
+}
+
 std::vector<dim> Places::rows(const ModelTensor& t, dim all) const {
   switch (t.role) {
     case Role::attn_q:
@@ -70,6 +74,9 @@ std::vector<dim> Places::rows(const ModelTensor& t, dim all) const {
     case Role::expert_gate:
     case Role::expert_up:
       return expert_neurons(t, all);
+    case Role::shared_gate:
+    case Role::shared_up:
+      return shared_neurons(t, all);
     case Role::router:
       return block(t).experts;
     case Role::embed:
@@ -89,7 +96,7 @@ std::vector<dim> Places::cols(const ModelTensor& t) const {
     case Role::expert_down:
       return expert_neurons(t, t.weight.cols);
     case Role::shared_down:
-      return first(t.weight.cols);
+      return shared_neurons(t, t.weight.cols);
     default:
       return s_.hidden;  // all other matrices read the residual stream
   }

@@ -20,6 +20,7 @@ class Places {
       const BlockCut& b) const;  // of attn_o: each query head's as its kv head's values stand
   std::vector<dim> qkv_rows(const BlockCut& b) const;
   std::vector<dim> expert_neurons(const ModelTensor& t, dim all) const;
+  std::vector<dim> shared_neurons(const ModelTensor& t, dim all) const;
 
   const Config c_;
   const Surgery& s_;
