@@ -1,6 +1,7 @@
 #include "model/rotate.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -51,7 +52,10 @@ class Rotator {
       : m_(model),
         c_(model.config),
         choice_(choice),
-        stream_(choice.basis ? Rotation(*choice.basis) : Rotation(c_.hidden, choice.seed)) {}
+        stream_(choice.basis ? Rotation(*choice.basis) : Rotation(c_.hidden, choice.seed)) {
+    for (const std::vector<double>& basis : choice.head_bases)
+      heads_.push_back(basis.empty() ? std::nullopt : std::optional(Rotation(basis)));
+  }
 
   void run() {
     untie();
@@ -140,7 +144,7 @@ class Rotator {
         if (t.part == Part::weight) turn_columns(t, gamma_of(t));
         return choice_.heads ? turn_value_rows(t) : void();
       case Role::attn_o:
-        if (t.part == Part::weight && choice_.heads) hadamard_columns(t, c_.head_dim);
+        if (t.part == Part::weight && choice_.heads) turn_head_columns(t);
         return turn_rows(t);
       case Role::ffn_down:
       case Role::expert_down:
@@ -196,6 +200,18 @@ class Rotator {
     });
   }
 
+  void turn_head_columns(ModelTensor& t) {
+    for_rows(t, [&](double* row) {
+      for (dim at = 0; at < t.weight.cols; at += c_.head_dim) turn_head(t.layer, row + at);
+    });
+  }
+
+  // A head's values, (head_dim).
+  void turn_head(dim layer, double* x) const {
+    const bool own = std::size_t(layer) < heads_.size() && heads_[std::size_t(layer)];
+    own ? heads_[std::size_t(layer)]->apply(x) : hadamard_blocks(x, c_.head_dim);
+  }
+
   // each(column or bias, from row `first` on, `count` of them)
   template <class Each>
   void for_columns(ModelTensor& t, dim first, dim count, const Each& each) {
@@ -219,13 +235,13 @@ class Rotator {
     if (t.role == Role::attn_v || c_.qkv_order == QkvOrder::stacked) {
       const dim first = t.role == Role::attn_v ? 0 : (c_.heads + c_.kv_heads) * width;
       for_columns(t, first, c_.kv_heads * width, [&](double* column) {
-        for (dim h = 0; h < c_.kv_heads; ++h) hadamard_blocks(column + h * width, width);
+        for (dim h = 0; h < c_.kv_heads; ++h) turn_head(t.layer, column + h * width);
       });
       return;
     }
     const dim group = (c_.heads / c_.kv_heads + 2) * width;
     for_columns(t, 0, c_.kv_heads * group, [&](double* column) {
-      for (dim h = 0; h < c_.kv_heads; ++h) hadamard_blocks(column + (h + 1) * group - width, width);
+      for (dim h = 0; h < c_.kv_heads; ++h) turn_head(t.layer, column + (h + 1) * group - width);
     });
   }
 
@@ -233,6 +249,7 @@ class Rotator {
   Config& c_;
   RotationChoice choice_;
   Rotation stream_;
+  std::vector<std::optional<Rotation>> heads_;  // of blocks
 };
 
 }  // namespace

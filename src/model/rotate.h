@@ -13,6 +13,8 @@ struct RotationChoice {
   // Of the residual stream: x becomes x Q, with this Q (hidden, hidden) instead of a random one.
   std::shared_ptr<const std::vector<double>> basis = {};
   bool heads = true;  // values of each head by a Hadamard matrix, undone by the output projection
+  // Instead of that matrix: of each block (head_dim, head_dim); empty where it stays.
+  std::vector<std::vector<double>> head_bases = {};
   // The inputs of down-projections, too. That one is turned while the model runs (Config::rotated_down), which other
   // programs cannot do.
   bool down = true;

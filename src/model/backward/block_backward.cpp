@@ -7,6 +7,7 @@
 #include "model/backward/block_impl.h"
 #include "model/forward_layers.h"
 #include "ops/gate_backward.h"
+#include "ops/kv/hadamard.h"
 #include "ops/parts.h"
 
 namespace pith {
@@ -152,6 +153,11 @@ float* BlockBackward::Impl::ffn(const float* dbranch, const BlockGradients& want
   float* dx = reserve(dffn, n * config.hidden);
   float* da = reserve(dactive, n * width);
   linear(b.down, at->tape.active, dbranch, da, false, wanted.down);
+  if (config.rotated_down) {
+    const HeadRotation hadamard(width, 0);
+    parallel_for(
+        n, [&](dim i) { hadamard.backward(da + i * width, 1); }, grain_of(16 * width));
+  }
   if (b.gate_up.weight) {
     const float* both = at->tape.gate_up.rows();
     float* d = reserve(dgate, n * 2 * width);

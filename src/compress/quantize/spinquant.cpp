@@ -1,0 +1,77 @@
+// SpinQuant: QuaRot's bases, learned by the loss of the model with rounded inputs; then weights are rounded, by this
+// method or by the one that follows.
+#include "compress/quantize/range_options.h"
+#include "core/error.h"
+#include "train/basis_training.h"
+
+namespace pith {
+
+namespace {
+
+bool spinquant_down(const Options& options) { return options.text("down") == "true"; }
+
+Model spinquant_reshape(const ReshapeTask& task, const Options& options) {
+  const BasisChoice choice = {.start = {.seed = std::uint64_t(options.number("rotation-seed")),
+                                        .heads = options.text("heads") == "true",
+                                        .down = spinquant_down(options)},
+                              .inputs = ActSpec(options.text("inputs")),
+                              .steps = dim(options.number("steps")),
+                              .batch = dim(options.number("batch")),
+                              .rate = options.number("rate")};
+  return rotated_model(task.model, learn_basis(task.model, task.tokens().sequences, choice, task.progress).rotation);
+}
+
+void spinquant_layer(const LayerTask& task, const Options& options) {
+  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
+  round_to_nearest(task, range_search(options));
+}
+
+}  // namespace
+
+extern const Method spinquant_method;
+const Method spinquant_method{
+    .name = "spinquant",
+    .family = "quantization",
+    .summary =
+        "turns the model as quarot does, by matrices that it learns: those that hurt least when inputs are rounded",
+    .paper = "SpinQuant (arXiv:2405.16406); steps by the Cayley transform (arXiv:2002.01113)",
+    .options =
+        {
+            range_option(),
+            range_power_option(),
+            range_steps_option(),
+            {.name = "rotation-seed",
+             .default_value = "0",
+             .help = "of the residual stream's first matrix",
+             .choices = {},
+             .low = 0,
+             .high = 1e9},
+            {.name = "steps", .default_value = "100", .help = "of learning", .choices = {}, .low = 0, .high = 100000},
+            {.name = "batch", .default_value = "4", .help = "samples of a step", .choices = {}, .low = 1, .high = 64},
+            {.name = "rate",
+             .default_value = "1.5",
+             .help = "of the first step; falls along a cosine",
+             .choices = {},
+             .low = 0,
+             .high = 100},
+            {.name = "inputs",
+             .default_value = "int4",
+             .help = "how linear layers round their inputs while it learns; weights stay as they are",
+             .choices = {"int4", "int8", "fp8"}},
+            {.name = "heads",
+             .default_value = "true",
+             .help = "learn a matrix for the values of each block's heads, too",
+             .choices = {"true", "false"}},
+            {.name = "down",
+             .default_value = "true",
+             .help = "turn the inputs of down-projections while the model runs (not learned), which only pith does; "
+                     "false: the output runs wherever the family does",
+             .choices = {"true", "false"}},
+        },
+    .needs = Needs::text,
+    .layer = spinquant_layer,
+    .reshape = spinquant_reshape,
+    .ours_alone = spinquant_down,
+};
+
+}  // namespace pith
