@@ -171,6 +171,19 @@ TEST(Sheared, GivesTheShapeThatIsAskedWhateverTheThreads) {
   EXPECT_EQ((std::vector<dim>{c.hidden, c.layers, c.heads, c.kv_heads, c.ffn}), (std::vector<dim>{48, 2, 2, 1, 64}));
 }
 
+TEST(Sheared, WhatCannotBeIsSaid) {
+  const TempFolder temp;
+  const auto source = write_model(temp.path / "in", {.layers = 2, .hidden = 64, .ffn = 64});
+  const auto told = [&](std::vector<std::string> options) {
+    return error_of([&] { run(source, shearing(std::move(options)), temp.path / "x"); });
+  };
+  EXPECT_NE(told({}).find("--set neurons=48"), std::string::npos) << told({});
+  EXPECT_NE(told({"neurons=65"}).find("at most the 64"), std::string::npos);
+  const auto mixture = write_model(temp.path / "mixture", {.hidden = 64, .ffn = 64, .experts = 4});
+  EXPECT_NE(error_of([&] { run(mixture, shearing({"layers=1"}), temp.path / "x"); }).find("mixtures"),
+            std::string::npos);
+}
+
 // A trained model: better than what one pass chooses for the same shape.
 TEST(Sheared, ChoosesBetterThanOnePassOnATrainedModel) {
   PITH_NEED_DATA(source, "models/stories260K/hf");

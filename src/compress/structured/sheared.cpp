@@ -154,6 +154,11 @@ void check(const Model& model, const ModelShape& shape) {
       throw Error(Blame::input, "sheared", "expected a model that can be cut so: " + why,
                   "use depth, flap or minitron");
   };
+  const bool all = shape.hidden == c.hidden && shape.layers == c.layers && shape.block.kv_heads == c.kv_heads &&
+                   shape.block.neurons == c.ffn;
+  if (all)
+    throw Error(Blame::input, "sheared", "expected a shape smaller than the model's, got that itself",
+                "for example --set neurons=" + std::to_string(c.ffn * 3 / 4));
   if (shape.block.kv_heads < c.kv_heads) refuse(cannot_cut_heads(model));
   if (c.experts > 0) refuse("its feed-forward networks are mixtures of experts");
   if (shape.hidden < c.hidden) refuse(cannot_cut_hidden(model));
