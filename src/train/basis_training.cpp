@@ -11,7 +11,7 @@
 #include "math/rotation.h"
 #include "ops/dense_product.h"
 #include "train/objective.h"
-#include "train/schedule.h"
+#include "train/optimizer/schedule.h"
 #include "train/trainable.h"
 
 namespace pith {

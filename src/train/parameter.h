@@ -1,6 +1,6 @@
 // Values that are learned, with what a step needs of them.
 #pragma once
-#include "train/optimizer.h"
+#include "train/optimizer/optimizer.h"
 
 namespace pith {
 

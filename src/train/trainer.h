@@ -6,10 +6,10 @@
 #include <optional>
 
 #include "core/progress.h"
-#include "train/adamw.h"
 #include "train/objective.h"
+#include "train/optimizer/adamw.h"
+#include "train/optimizer/schedule.h"
 #include "train/rollout.h"
-#include "train/schedule.h"
 #include "train/trainable.h"
 
 namespace pith {

@@ -6,10 +6,10 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "train/adamw.h"
 #include "train/data.h"
-#include "train/optimizer.h"
-#include "train/schedule.h"
+#include "train/optimizer/adamw.h"
+#include "train/optimizer/optimizer.h"
+#include "train/optimizer/schedule.h"
 
 namespace pith {
 namespace {

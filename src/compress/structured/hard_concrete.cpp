@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "train/adamw.h"
+#include "train/optimizer/adamw.h"
 
 namespace pith {
 

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "core/buffer.h"
-#include "train/adamw.h"
+#include "train/optimizer/adamw.h"
 
 namespace pith {
 

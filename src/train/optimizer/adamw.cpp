@@ -1,4 +1,4 @@
-#include "train/adamw.h"
+#include "train/optimizer/adamw.h"
 
 #include <cmath>
 #include <numeric>

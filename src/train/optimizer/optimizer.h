@@ -3,7 +3,7 @@
 #include <string_view>
 #include <vector>
 
-#include "train/moments.h"
+#include "train/optimizer/moments.h"
 
 namespace pith {
 

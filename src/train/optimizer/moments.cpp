@@ -1,4 +1,4 @@
-#include "train/moments.h"
+#include "train/optimizer/moments.h"
 
 #include <algorithm>
 #include <cmath>
