@@ -1,5 +1,7 @@
 #include "train/optimizer/optimizer.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "core/error.h"
