@@ -10,6 +10,7 @@
 #include "compress/recipe_file.h"
 #include "compress/target_profile.h"
 #include "core/error.h"
+#include "core/group.h"
 #include "io/files.h"
 #include "report/json.h"
 #include "report/quality.h"
@@ -149,9 +150,22 @@ CompressJob make_job(const CompressOptions& o, const Model& model) {
   if (!o.max_ram.empty()) job.limits.max_ram_bytes = parse_bytes(o.max_ram);
   job.limits.overwrite = o.overwrite;
   job.limits.resume = o.resume;
+  job.limits.group = &processes();
+  if (o.resume && processes().size() > 1)
+    throw Error(Blame::input, "resume", fmt::format("expected one process, got {}", processes().size()),
+                "one process goes on with what several began");
   job.container = choose_container(container, o.out, recipe, model);
   job.target = o.out.empty() ? default_target(o, job.container) : std::filesystem::path(o.out);
   return job;
+}
+
+// What a process that is not the first makes: blocks see the compressed ones before them, so each makes all of them.
+static void compress_beside(const CompressJob& job, const Model& model) {
+  const auto target = beside(job.target, fmt::format(".rank-{}", processes().rank()).c_str());
+  RunLimits limits = job.limits;
+  limits.overwrite = true;
+  compress(model, job.recipe, job.container, target, limits);
+  std::filesystem::remove_all(target);
 }
 
 void run_job(const CompressOptions& o, const CompressJob& job, const Model& model) {
@@ -165,6 +179,7 @@ void run_job(const CompressOptions& o, const CompressJob& job, const Model& mode
     protocol_or_throw(o.protocol);  // a wrong name or file is better told before the work
     text = read_text_file(o.text);
   }
+  if (!processes().first()) return compress_beside(job, model);
   report::QualityReport quality{
       .model = o.model,
       .output = job.target.string(),

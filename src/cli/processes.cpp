@@ -22,7 +22,7 @@ void join_processes(const Command& command) {
   if (launched.size == 1) return;
   if (!command.shares)
     throw Error(Blame::input, command.name, fmt::format("expected one process, mpirun started {}", launched.size),
-                "finetune, distill and imatrix share their work between processes");
+                "finetune, distill, imatrix, quantize and prune share work between processes");
   joined() = join_group();
 }
 

@@ -31,6 +31,26 @@ void InputStats::add(const float* x, dim rows) {
   tokens += rows;
 }
 
+void InputStats::clear() {
+  for (std::vector<double>* values : {&squares, &magnitudes, &sums}) std::fill(values->begin(), values->end(), 0.0);
+  std::fill(peaks.begin(), peaks.end(), 0.0f);
+  tokens = 0;
+  if (moment) moment->clear();
+}
+
+void InputStats::add_in_order(const InputStats& part, Group& group, int parts) {
+  group.add_in_order(part.squares, squares, parts);
+  group.add_in_order(part.magnitudes, magnitudes, parts);
+  group.add_in_order(part.sums, sums, parts);
+  for (std::size_t c = 0; c < peaks.size(); ++c) peaks[c] = std::max(peaks[c], part.peaks[c]);
+  group.largest(peaks);
+  auto count = double(tokens);
+  const auto more = double(part.tokens);
+  group.add_in_order(std::span(&more, 1), {&count, 1}, parts);
+  tokens = dim(count);
+  if (moment) moment->add_in_order(*part.moment, group, parts);
+}
+
 void InputStats::divide(std::span<const float> factors) {
   for (std::size_t c = 0; c < squares.size(); ++c) {
     squares[c] /= double(factors[c]) * double(factors[c]);

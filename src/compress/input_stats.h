@@ -19,6 +19,9 @@ struct InputStats {
 
   InputStats(dim columns, bool with_moment);
   void add(const float* x, dim rows);  // (rows, cols); the same calls give the same bits for any number of threads
+  void clear();
+  // Adds what each of the first `parts` processes has in `part`, of as many columns, in the order of ranks.
+  void add_in_order(const InputStats& part, Group& group, int parts);
   std::vector<float> mean_squares() const;
   void divide(std::span<const float> factors);  // (cols): as if each input had been divided by them
 };

@@ -8,6 +8,7 @@
 
 #include "compress/method.h"
 #include "compress/recipe.h"
+#include "core/group.h"
 #include "core/progress.h"
 #include "model/export.h"
 
@@ -17,6 +18,9 @@ struct RunLimits {
   std::optional<dim> max_ram_bytes;
   bool overwrite = false;
   bool resume = false;
+  // Processes that share the calibration text; each does all else itself, to a target of its own. None of them may
+  // resume. Null: this one alone.
+  Group* group = nullptr;
 };
 
 struct TensorPlan {        // one row of the preflight table

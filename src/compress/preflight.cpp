@@ -190,6 +190,7 @@ CalibratorOptions calibrator_options(const Prepared& p, const Recipe& recipe, co
                             .with_targets = !p.finishers.empty(),
                             .compressed_prefix = recipe.compressed_prefix};
   options.activations = p.plan.run_time.activations;
+  options.group = limits.group;
   if (limits.max_ram_bytes) options.max_ram_bytes = std::min(options.max_ram_bytes, *limits.max_ram_bytes / 4);
   options.scratch_folder = target.parent_path().empty() ? "." : target.parent_path();
   return options;

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/buffer.h"
 #include "core/parallel.h"
 
 namespace pith {
@@ -89,7 +90,6 @@ class MpiGroup final : public Group {
     PITH_CHECK(part.size() == sum.size() && parts <= size_);
     const auto ranks = std::size_t(size_);
     std::vector<int> count(ranks), start(ranks), mine(ranks), place(ranks);
-    std::vector<T> received;
     for (dim at = 0; at < dim(sum.size()); at += kAtOnce) {
       const dim n = std::min(kAtOnce, dim(sum.size()) - at);
       for (std::size_t r = 0; r < ranks; ++r) {
@@ -101,8 +101,9 @@ class MpiGroup final : public Group {
         mine[r] = own;
         place[r] = own * int(r);
       }
-      received.resize(std::size_t(own) * ranks);
-      MPI_Alltoallv(part.data() + at, count.data(), start.data(), type, received.data(), mine.data(), place.data(),
+      received_.reserve(own * dim(size_) * dim(sizeof(T)));
+      const T* received = received_.as<T>();
+      MPI_Alltoallv(part.data() + at, count.data(), start.data(), type, received_.data(), mine.data(), place.data(),
                     type, MPI_COMM_WORLD);
       T* to = sum.data() + at + start[std::size_t(rank_)];
       for (int r = 0; r < parts; ++r)
@@ -113,6 +114,7 @@ class MpiGroup final : public Group {
   }
 
   int rank_ = 0, size_ = 1;
+  Buffer received_;
 };
 
 }  // namespace

@@ -61,6 +61,21 @@ SecondMoment SecondMoment::copy() const {
   return out;
 }
 
+void SecondMoment::clear() {
+  parallel_ranges(sum_.size_bytes() / dim(sizeof(double)), dim(1) << 15,
+                  [&](dim begin, dim end) { std::fill(sum_.as<double>() + begin, sum_.as<double>() + end, 0.0); });
+  rows_ = 0;
+}
+
+void SecondMoment::add_in_order(const SecondMoment& part, Group& group, int parts) {
+  const auto n = std::size_t(sum_.size_bytes()) / sizeof(double);
+  group.add_in_order(std::span(part.sum_.as<double>(), n), {sum_.as<double>(), n}, parts);
+  auto rows = double(rows_);
+  const auto more = double(part.rows_);
+  group.add_in_order(std::span(&more, 1), {&rows, 1}, parts);
+  rows_ = dim(rows);
+}
+
 void SecondMoment::divide(const float* factors) {
   parallel_for((n_ + kGroup - 1) / kGroup, [&](dim g) {
     double* sum = sum_.as<double>() + kGroup * kGroup * g * (g + 1) / 2;

@@ -1,6 +1,7 @@
 // X^T X of activations, gathered piece by piece.
 #pragma once
 #include "core/buffer.h"
+#include "core/group.h"
 #include "math/rotation.h"
 
 namespace pith {
@@ -19,6 +20,9 @@ class SecondMoment {
   void divide(const float* factors);              // (n): as if each x had been divided by them
   SecondMoment turned(const Rotation& by) const;  // as if each x had been x Q
   SecondMoment copy() const;
+  void clear();
+  // Adds what each of the first `parts` processes has in `part`, of the same size, in the order of ranks.
+  void add_in_order(const SecondMoment& part, Group& group, int parts);
   static dim bytes(dim n);
 
  private:

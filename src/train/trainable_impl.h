@@ -24,6 +24,7 @@ struct Trainable::Impl {
   OuterGradients outer;
   // Gradients of one batch: those of a block until the next is at hand, in block_formed, and those of what is outside.
   Buffer block_formed, outer_formed;
+  Buffer sums;                                     // of a block, where processes exchange them
   std::vector<float*> formed;                      // of each parameter
   std::vector<std::vector<std::size_t>> of_layer;  // parameters; outside: layer -1
 

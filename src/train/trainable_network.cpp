@@ -3,6 +3,7 @@
 
 #include "core/parallel.h"
 #include "formats/format.h"
+#include "model/forward_reserve.h"
 #include "train/trainable_impl.h"
 
 namespace pith {
@@ -154,14 +155,15 @@ void Trainable::add_formed(dim layer, const Together& together) {
 void Trainable::Impl::exchange_formed(std::vector<Parameter>& parameters, dim layer, const Together& together) {
   const std::vector<std::size_t>& own = parameters_of(layer);
   if (own.empty()) return;
-  std::vector<float> sums;
-  for (const std::size_t i : own) {
-    const auto* gradient = parameters[i].gradient.as<float>();
-    sums.insert(sums.end(), gradient, gradient + parameters[i].size());
-  }
+  dim n = 0;
+  for (const std::size_t i : own) n += parameters[i].size();
+  float* all = reserve(sums, n);
+  float* to = all;
+  for (const std::size_t i : own) to = std::copy_n(parameters[i].gradient.as<float>(), parameters[i].size(), to);
   // They were formed one after another in the same order.
-  together.group.add_in_order(std::span<const float>(formed[own[0]], sums.size()), sums, together.parts);
-  const float* from = sums.data();
+  together.group.add_in_order(std::span<const float>(formed[own[0]], std::size_t(n)), {all, std::size_t(n)},
+                              together.parts);
+  const float* from = all;
   for (const std::size_t i : own) {
     std::copy_n(from, parameters[i].size(), parameters[i].gradient.as<float>());
     from += parameters[i].size();

@@ -113,6 +113,6 @@ const Command prune_command = {
     "  pith prune model/ --method magnitude --sparsity 30% --dry-run\n"
     "  pith prune model/ --method flap --ratio 20% --calibrate text.txt     heads and neurons: runs everywhere\n"
     "  pith prune model/ --method depth --set layers=6 --format q8_0 --calibrate text.txt",
-    set_up};
+    set_up, true};
 
 }  // namespace pith::cli

@@ -41,6 +41,6 @@ const Command quantize_command = {
     "  pith quantize model/ --format q3_k --override 'attn_v|ffn_down=q5_k' --importance model.imatrix\n"
     "  pith quantize model/ --method gptq --format q4_0 --calibrate calibration.txt\n"
     "  pith quantize model/ --method gptq --max-bytes 90MB --calibrate calibration.txt",
-    set_up};
+    set_up, true};
 
 }  // namespace pith::cli

@@ -55,45 +55,66 @@ Calibrator::Calibrator(const Model& model, CalibrationTokens tokens, const Calib
       blocks_(known_),
       forward_(with_blocks(model, blocks_), *std::max_element(length_.begin(), length_.end())),
       stats_(options.with_moments),
+      piece_(options.with_moments),
       hidden_(own_values(model.config().hidden), options.max_ram_bytes, options.scratch_folder) {
-  if (dim(length_.size()) < group_.size())
-    throw input_error("calibration", "expected a sample of the text or more for each process, got {} for {}",
-                      length_.size(), group_.size());
   if (options.with_targets)
     originals_.emplace(own_values(model.config().hidden), options.max_ram_bytes, options.scratch_folder);
   sequence_.reserve(*std::max_element(length_.begin(), length_.end()) * model.config().hidden * dim(sizeof(float)));
-  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) {
+  for (std::size_t i = 0; i < tokens.sequences.size(); ++i) {
+    if (!is_own(i)) continue;
     forward_.embed(tokens.sequences[i], sequence_.as<float>());
     hidden_.store(i, sequence_.as<float>());
     if (originals_) originals_->store(i, sequence_.as<float>());
   }
 }
 
-std::size_t Calibrator::begin_of(int rank) const {
-  return length_.size() * std::size_t(rank) / std::size_t(group_.size());
+// The text's pieces are the same for any number of processes: what a piece shows is added up from zero, and pieces are
+// added in their order, so that sums do not depend on who ran them.
+static constexpr std::size_t kMostPieces = 32;
+
+std::size_t Calibrator::pieces() const { return std::min(length_.size(), kMostPieces); }
+std::size_t Calibrator::begin_of(std::size_t piece) const { return length_.size() * piece / pieces(); }
+
+int Calibrator::owner_of(std::size_t sequence) const {
+  std::size_t piece = 0;
+  while (begin_of(piece + 1) <= sequence) ++piece;
+  return int(piece % std::size_t(group_.size()));
 }
 
 std::vector<dim> Calibrator::own_values(dim hidden) const {
   std::vector<dim> values(length_.size(), 0);
-  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) values[i] = length_[i] * hidden;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (is_own(i)) values[i] = length_[i] * hidden;
   return values;
 }
 
 void Calibrator::load(const HiddenStates& states, std::size_t sequence, float* to) const {
-  int owner = 0;
-  while (begin_of(owner + 1) <= sequence) ++owner;
+  const int owner = owner_of(sequence);
   if (owner == group_.rank()) states.load(sequence, to);
   const auto values = std::size_t(length_[sequence] * model_.config().hidden);
   group_.broadcast(std::as_writable_bytes(std::span(to, values)), owner);
 }
 
 template <class Each>
-void Calibrator::for_sequences(std::string_view doing, Progress& progress, const Each& each) {
-  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) {
+void Calibrator::for_sequences(std::size_t piece, std::string_view doing, Progress& progress, const Each& each) {
+  for (std::size_t i = begin_of(piece); i < begin_of(piece + 1); ++i) {
     hidden_.load(i, sequence_.as<float>());
     each(i, sequence_.as<float>(), length_[i]);
     progress.advance(0, doing);
   }
+}
+
+template <class Each>
+void Calibrator::add_up(dim layer, std::string_view doing, Progress& progress, const Each& each) {
+  stats_.clear();
+  piece_.clear();
+  const auto ranks = std::size_t(group_.size()), rank = std::size_t(group_.rank());
+  for (std::size_t first = 0; first < pieces(); first += ranks) {
+    piece_.empty();
+    if (first + rank < pieces()) for_sequences(first + rank, doing, progress, each);
+    stats_.add_in_order(piece_, group_, int(std::min(ranks, pieces() - first)), layer, model_.config().experts);
+  }
+  piece_.clear();
 }
 
 const InputStats* Calibrator::find(const ModelTensor& t) const {
@@ -109,21 +130,20 @@ void Calibrator::divide_inputs(const ModelTensor& t, std::span<const float> fact
 }
 
 void Calibrator::gather(dim layer, Progress& progress) {
-  stats_.clear();
   const std::string doing =
       layer < 0 ? std::string("calibrating the head") : fmt::format("calibrating block {}", layer);
-  for_sequences(doing, progress, [&](std::size_t i, float* hidden, dim length) {
-    if (layer < 0) return forward_.show_head(hidden, length, stats_);
-    forward_.run(layer, hidden, length, &stats_);
+  add_up(layer, doing, progress, [&](std::size_t i, float* hidden, dim length) {
+    if (layer < 0) return forward_.show_head(hidden, length, piece_);
+    forward_.run(layer, hidden, length, &piece_);
     if (!options_.compressed_prefix) hidden_.store(i, hidden);
   });
-  stats_.add_up(group_, model_.config().experts);
   if (originals_ && layer >= 0) advance_originals(layer, progress);
 }
 
 // The block is still the model's.
 void Calibrator::advance_originals(dim layer, Progress& progress) {
-  for (std::size_t i = begin_of(group_.rank()); i < begin_of(group_.rank() + 1); ++i) {
+  for (std::size_t i = 0; i < length_.size(); ++i) {
+    if (!is_own(i)) continue;
     originals_->load(i, sequence_.as<float>());
     forward_.run(layer, sequence_.as<float>(), length_[i]);
     originals_->store(i, sequence_.as<float>());
@@ -243,14 +263,12 @@ Block& Calibrator::put_taken(dim layer) {
 
 void Calibrator::gather_stage(dim layer, int stage, Progress& progress) {
   PITH_CHECK(options_.compressed_prefix);
-  stats_.clear();
-  stats_.keep_only(stage);
+  piece_.keep_only(stage);
   Block& block = put_taken(layer);
-  for_sequences(fmt::format("calibrating block {} again", layer), progress,
-                [&](std::size_t, float* hidden, dim length) { forward_.run(layer, hidden, length, &stats_); });
-  stats_.add_up(group_, model_.config().experts);
+  add_up(layer, fmt::format("calibrating block {} again", layer), progress,
+         [&](std::size_t, float* hidden, dim length) { forward_.run(layer, hidden, length, &piece_); });
   block = known_[std::size_t(layer)];
-  stats_.keep_only(std::nullopt);
+  piece_.keep_only(std::nullopt);
 }
 
 Network Calibrator::with_taken(dim layer) {
@@ -293,11 +311,12 @@ void Calibrator::advance(dim layer, Progress& progress) {
   if (originals_ && originals_after_ != layer) advance_originals(layer, progress);  // its rows came from a journal
   if (!options_.compressed_prefix) return;
   put_taken(layer);
-  for_sequences(fmt::format("running compressed block {}", layer), progress,
-                [&](std::size_t i, float* hidden, dim length) {
-                  forward_.run(layer, hidden, length);
-                  hidden_.store(i, hidden);
-                });
+  for (auto piece = std::size_t(group_.rank()); piece < pieces(); piece += std::size_t(group_.size()))
+    for_sequences(piece, fmt::format("running compressed block {}", layer), progress,
+                  [&](std::size_t i, float* hidden, dim length) {
+                    forward_.run(layer, hidden, length);
+                    hidden_.store(i, hidden);
+                  });
   forget_taken(layer);
 }
 
@@ -309,7 +328,7 @@ dim Calibrator::working_bytes(const Model& model, const CalibrationChoice& choic
               BlockForward::working_bytes(c, choice.length);
   if (options.with_moments) {
     const dim narrow = 3 * SecondMoment::bytes(c.hidden);
-    bytes += narrow + SecondMoment::bytes(c.ffn) + 3 * widest * widest * dim(sizeof(double));
+    bytes += 2 * (narrow + SecondMoment::bytes(c.ffn)) + 3 * widest * widest * dim(sizeof(double));
   }
   return bytes;
 }

@@ -75,10 +75,16 @@ class Calibrator {
   void take_vector(const ExportTensor& t, std::span<const std::byte> row);
   void put_vector(Block& block, std::size_t source, const float* values) const;
   void load(const HiddenStates& states, std::size_t sequence, float* to) const;
-  std::size_t begin_of(int rank) const;           // of the sequences that it runs
+  std::size_t pieces() const;  // of the text, of which each process runs every size()-th
+  std::size_t begin_of(std::size_t piece) const;
+  int owner_of(std::size_t sequence) const;
+  bool is_own(std::size_t sequence) const { return owner_of(sequence) == group_.rank(); }
   std::vector<dim> own_values(dim hidden) const;  // of each sequence; 0 of others'
   template <class Each>
-  void for_sequences(std::string_view doing, Progress& progress, const Each& each);
+  void for_sequences(std::size_t piece, std::string_view doing, Progress& progress, const Each& each);
+  // What `each` shows piece_ of all pieces, into stats_.
+  template <class Each>
+  void add_up(dim layer, std::string_view doing, Progress& progress, const Each& each);
 
   const Model& model_;
   CalibratorOptions options_;
@@ -94,7 +100,7 @@ class Calibrator {
   std::map<std::size_t, float> taken_act_scales_;
   std::map<std::size_t, std::shared_ptr<const Turn>> taken_turns_;
   BlockForward forward_;
-  StatsCollector stats_;
+  StatsCollector stats_, piece_;  // of all the text; of a piece of it
   HiddenStates hidden_;
   std::optional<HiddenStates> originals_;
   dim originals_after_ = -1;  // the block that originals_ have passed

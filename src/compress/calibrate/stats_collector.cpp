@@ -1,9 +1,5 @@
 #include "compress/calibrate/stats_collector.h"
 
-#include <algorithm>
-
-#include "core/error.h"
-
 namespace pith {
 
 static int stage_of(Role role) {
@@ -53,37 +49,25 @@ void StatsCollector::factor_input(Role role, dim layer, dim expert, const float*
   add({layer, expert, role, true}, x, rows, cols);
 }
 
-// What all processes have seen, in the order of ranks.
-static void add_up_stats(InputStats& stats, Group& group) {
-  PITH_CHECK(!stats.moment);
-  const auto of_all = [&](std::span<double> values) {
-    const std::vector<double> part(values.begin(), values.end());
-    std::fill(values.begin(), values.end(), 0.0);
-    group.add_in_order(part, values, group.size());
-  };
-  for (std::vector<double>* values : {&stats.squares, &stats.magnitudes, &stats.sums}) of_all(*values);
-  group.largest(stats.peaks);
-  auto count = double(stats.tokens);
-  of_all({&count, 1});
-  stats.tokens = dim(count);
+void StatsCollector::empty() {
+  for (auto& [key, stats] : stats_) stats.clear();
 }
 
-// A process whose text sent nothing to an expert does not know its inputs: so all tell one another first.
-void StatsCollector::add_up(Group& group, dim experts) {
-  if (group.size() == 1) return;
-  std::vector<float> cols;  // by expert (none first), role and kind; 0: nothing came by
+// A process whose text sent nothing to an expert, or which has no piece, does not know what there is: so all tell one
+// another first.
+void StatsCollector::add_in_order(StatsCollector& piece, Group& group, int parts, dim layer, dim experts) {
   constexpr std::size_t kKinds = 2 * (std::size_t(Role::other) + 1);
-  const dim layer = stats_.empty() ? -1 : stats_.begin()->first.layer;
-  cols.resize(std::size_t(experts + 1) * kKinds);
-  const auto place = [&](const Key& key) {
-    return std::size_t(key.expert + 1) * kKinds + 2 * std::size_t(key.role) + std::size_t(key.outer);
-  };
-  for (const auto& [key, stats] : stats_) cols[place(key)] = float(stats.cols);
+  std::vector<float> cols(std::size_t(experts + 1) * kKinds);  // by expert (none first), role and kind; 0: nothing came
+  for (const auto& [key, stats] : piece.stats_)
+    if (stats.tokens > 0)
+      cols[std::size_t(key.expert + 1) * kKinds + 2 * std::size_t(key.role) + std::size_t(key.outer)] =
+          float(stats.cols);
   group.largest(cols);
   for (std::size_t at = 0; at < cols.size(); ++at) {
     if (cols[at] == 0) continue;
     const Key key = {layer, dim(at / kKinds) - 1, Role(at % kKinds / 2), at % 2 == 1};
-    add_up_stats(stats_.try_emplace(key, dim(cols[at]), with_moments_).first->second, group);
+    const InputStats& part = piece.stats_.try_emplace(key, dim(cols[at]), with_moments_).first->second;
+    stats_.try_emplace(key, dim(cols[at]), with_moments_).first->second.add_in_order(part, group, parts);
   }
 }
 

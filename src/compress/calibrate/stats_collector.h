@@ -21,8 +21,10 @@ class StatsCollector : public LinearObserver {
   const InputStats* find(Role role, dim layer, dim expert = -1, bool outer = false) const;
   InputStats* find(Role role, dim layer, dim expert = -1, bool outer = false);
   void clear() { stats_.clear(); }
-  // What all processes have gathered, of layers of `experts` experts.
-  void add_up(Group& group, dim experts);
+  void empty();  // as clear, but what comes next finds its room
+  // Adds what each of the first `parts` processes has in `piece`, of a layer with `experts` experts, in the order of
+  // ranks.
+  void add_in_order(StatsCollector& piece, Group& group, int parts, dim layer, dim experts);
   void keep_only(std::optional<int> stage) { stage_ = stage; }  // of what comes from now on; see input_stage
 
  private:
