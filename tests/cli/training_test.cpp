@@ -158,7 +158,7 @@ TEST_F(TrainingTest, OtherLossesOfATeacher) {
   EXPECT_EQ(states["loss"],
             "jsd (beta 0.5) + 1 hidden cosine of 4:4 through filters of 2 steps + 0.5 relations of 4:4 in 4 parts");
   const auto eight = run("--optimizer adamw_8bit"), plain = run("");
-  EXPECT_LT(eight["state_bytes"].get<double>(), 0.7 * plain["state_bytes"].get<double>());
+  EXPECT_LT(eight["state_bytes"].get<double>(), 0.75 * plain["state_bytes"].get<double>());
   for (const char* bad : {"--loss uld --hidden 1", "--loss minillm --on-policy 0", "--on-policy 2",
                           "--loss minillm --draw-temperature 0.5", "--loss uld --cross-entropy 0",
                           "--validation 0.1 --cache x", "--relations 1 --relation-heads 3", "--validation 1"})
