@@ -24,7 +24,8 @@ const Command finetune_command = {
     "  pith finetune model/ --data chats.jsonl --lora 16 --dora -o chats-adapter/    DoRA\n"
     "  pith finetune model/ --data chats.jsonl --optimizer adamw_8bit --validation 0.05\n"
     "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50\n"
-    "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50 --resume",
+    "  pith finetune pruned/ --data c4.txt --steps 200 --checkpoint-every 50 --resume\n"
+    "  mpirun -n 4 pith finetune model/ --data notes.txt    several processes, to the bytes of one",
     set_up, true};
 
 }  // namespace pith::cli
