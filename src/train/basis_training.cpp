@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -13,10 +15,13 @@
 #include "train/objective.h"
 #include "train/optimizer/schedule.h"
 #include "train/trainable.h"
+#include "train/validation.h"
 
 namespace pith {
 
 namespace {
+
+constexpr dim kMicroTokens = 2048;  // of sequences that are held back, at once
 
 // A matrix in f32, dense or turned.
 struct View {
@@ -51,6 +56,7 @@ struct Basis {
   dim n;
   CayleyDescent descent;
   std::vector<float> values, gradient;  // (n, n)
+  std::vector<double> best;             // (n, n), so far
   explicit Basis(dim size) : n(size), descent(size), gradient(std::size_t(size * size)) { read(); }
   void read() {
     values.assign(descent.matrix().begin(), descent.matrix().end());
@@ -82,7 +88,7 @@ class Learner {
   Learner(const Model& model, std::span<const std::vector<Token>> sequences, const BasisChoice& choice)
       : model_(model),
         config_(model.config()),
-        sequences_(sequences),
+        sequences_(sequences.first(sequences.size() - sequences.size() / 8)),
         choice_(choice),
         trainable_(model, {.bf16 = choice.bf16, .activations = choice.inputs}),
         stream_(config_.hidden),
@@ -93,44 +99,62 @@ class Learner {
     dim longest = 2;
     for (const auto& s : sequences) longest = std::max(longest, dim(s.size()));
     backward_.emplace(trainable_.network(), longest, std::min<dim>(choice.batch, kMostSequences));
+    for (const auto& s : sequences.subspan(sequences_.size())) held_back_.sequences.push_back(whole(s));
   }
 
-  std::vector<double> run(Progress& progress) {
+  void run(LearnedBasis& out, Progress& progress) {
     const Schedule schedule = {.peak = choice_.rate, .steps = choice_.steps};
-    std::vector<double> losses;
+    const dim every = std::max<dim>(1, choice_.steps / kChecks);
     progress.begin("bases", choice_.steps);
+    check(out);
     for (dim step = 0; step < choice_.steps; ++step) {
-      losses.push_back(gradients(step));
-      if (!std::isfinite(losses.back())) throw input_error("bases", "expected a finite loss, got another");
+      out.losses.push_back(gradients(step));
+      if (!std::isfinite(out.losses.back())) throw input_error("bases", "expected a finite loss, got another");
       const double rate = schedule.rate(step);
-      stream_.step(rate);
-      for (Basis& b : heads_)
-        if (b.n > 0) b.step(rate);
+      for_bases([&](Basis& b) { b.step(rate); });
       form();
-      progress.advance(1, fmt::format("loss {:.4f}", losses.back()));
+      if ((step + 1) % every == 0 || step + 1 == choice_.steps) check(out);
+      progress.advance(1, fmt::format("loss {:.4f}", out.losses.back()));
     }
     progress.end();
-    return losses;
   }
-  const std::vector<double>& stream() const { return stream_.descent.matrix(); }
-  const std::vector<double>& head(dim layer) const { return heads_[std::size_t(layer)].descent.matrix(); }
+  const std::vector<double>& stream() const { return stream_.best; }
+  const std::vector<double>& head(dim layer) const { return heads_[std::size_t(layer)].best; }
 
  private:
+  static constexpr dim kChecks = 8;
+
+  template <class Each>
+  void for_bases(const Each& each) {
+    each(stream_);
+    for (Basis& b : heads_)
+      if (b.n > 0) each(b);
+  }
+
+  // Keeps the bases as they are where nothing says that earlier ones are better.
+  void check(LearnedBasis& out) {
+    const bool blind = held_back_.sequences.empty();
+    if (!blind) out.held_back.push_back(validation_loss(trainable_.network(), held_back_, *loss_, kMicroTokens));
+    if (!blind && out.held_back.back() >= least_) return;
+    if (!blind) least_ = out.held_back.back();
+    for_bases([](Basis& b) { b.best = b.descent.matrix(); });
+  }
+
+  static TrainingSequence whole(const std::vector<Token>& tokens) {
+    TrainingSequence s{tokens, std::vector<char>(tokens.size(), 1)};
+    s.predicted[0] = 0;
+    return s;
+  }
+
   bool has_heads(dim layer) const { return !heads_.empty() && layer >= 0 && heads_[std::size_t(layer)].n > 0; }
 
   // The loss of the step's sequences, with gradients in the bases'.
   double gradients(dim step) {
-    TrainingSequence all[kMostSequences];
-    std::vector<const TrainingSequence*> batch;
-    for (dim i = 0; i < std::min<dim>(choice_.batch, kMostSequences); ++i) {
-      TrainingSequence& s = all[i];
-      s.tokens = sequences_[std::size_t(step * choice_.batch + i) % sequences_.size()];
-      s.predicted.assign(s.tokens.size(), 1);
-      s.predicted[0] = 0;
-      batch.push_back(&s);
-    }
+    std::vector<TrainingSequence> batch;
+    for (dim i = 0; i < std::min<dim>(choice_.batch, kMostSequences); ++i)
+      batch.push_back(whole(sequences_[std::size_t(step * choice_.batch + i) % sequences_.size()]));
     MicroBatch together;
-    for (const TrainingSequence* s : batch) together.add(*s);
+    for (const TrainingSequence& s : batch) together.add(s);
     trainable_.clear_gradients();
     loss_->begin(together, 1 / double(together.places.size()));
     const double loss = trainable_.add_gradients(*backward_, together.sequences, together.places, *loss_);
@@ -247,6 +271,8 @@ class Learner {
   std::vector<Basis> heads_;  // of each block; of size 0 where values have no matrix of their own
   std::unique_ptr<Objective> loss_;
   std::optional<ModelBackward> backward_;
+  TrainingData held_back_;
+  double least_ = std::numeric_limits<double>::infinity();  // loss of these
   std::vector<float> scratch_, back_;
 };
 
@@ -269,7 +295,8 @@ LearnedBasis learn_basis(const Model& model, std::span<const std::vector<Token>>
   PITH_CHECK(!sequences.empty() && choice.batch > 0 && !choice.start.basis);
   const Model start = rotated_model(model, choice.start);
   Learner learner(start, sequences, choice);
-  LearnedBasis out = {.rotation = choice.start, .losses = learner.run(progress)};
+  LearnedBasis out = {.rotation = choice.start, .losses = {}, .held_back = {}};
+  learner.run(out, progress);
   const Config& c = model.config();
   const Rotation drawn(c.hidden, choice.start.seed);
   out.rotation.basis = std::make_shared<std::vector<double>>(after(

@@ -15,17 +15,20 @@ struct BasisChoice {
   ActSpec inputs = {};        // how linear layers round their inputs meanwhile; weights stay as they are
   dim steps = 100;
   dim batch = 4;      // sequences of a step, taken in turn
-  double rate = 1.5;  // falls along a cosine
+  double rate = 0.5;  // falls along a cosine
   bool bf16 = true;   // as TrainChoice
 };
 
 struct LearnedBasis {
   RotationChoice rotation;     // of the model itself, with the bases
   std::vector<double> losses;  // nats a token, before each step
+  std::vector<double>
+      held_back;  // of sequences that are not learned from: before the first step, then eight times or so
 };
 
-// Next-token loss on the sequences, each of two or more tokens. Memory: four times the model in f32, about.
-// Error(input) as rotated_model and Trainable.
+// Next-token loss on the sequences, each of two or more tokens. An eighth of them, if there are eight, is held back,
+// and the bases are those of the check that was best there: with little text a step may do harm. Memory: four times the
+// model in f32, about. Error(input) as rotated_model and Trainable.
 LearnedBasis learn_basis(const Model& model, std::span<const std::vector<Token>> sequences, const BasisChoice& choice,
                          Progress& progress = no_progress());
 

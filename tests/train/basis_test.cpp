@@ -135,15 +135,17 @@ TEST(BasisTraining, LossFallsWhereInputsAreRounded) {
   std::vector<std::vector<Token>> tokens;
   for (std::size_t at = 0; at + 64 <= all.size() && tokens.size() < 64; at += 64)
     tokens.emplace_back(all.begin() + std::ptrdiff_t(at), all.begin() + std::ptrdiff_t(at + 64));
-  const LearnedBasis learned =
-      learn_basis(model, tokens,
-                  {.start = {.heads = true, .down = true}, .inputs = ActSpec("int4:bits=3"), .steps = 64, .batch = 8});
+  const LearnedBasis learned = learn_basis(
+      model, tokens,
+      {.start = {.heads = true, .down = true}, .inputs = ActSpec("int4:bits=3"), .steps = 64, .batch = 8, .rate = 1.5});
   const auto mean = [&](std::size_t from) {  // over all tokens: eight steps
     double sum = 0;
     for (std::size_t i = from; i < from + 8; ++i) sum += learned.losses[i] / 8;
     return sum;
   };
   EXPECT_LT(mean(56), mean(0) - 0.03) << mean(0);
+  ASSERT_EQ(learned.held_back.size(), 9u);
+  EXPECT_LT(*std::min_element(learned.held_back.begin(), learned.held_back.end()), learned.held_back[0]);
 }
 
 }  // namespace
