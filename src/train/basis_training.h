@@ -15,7 +15,7 @@ struct BasisChoice {
   ActSpec inputs = {};        // how linear layers round their inputs meanwhile; weights stay as they are
   dim steps = 100;
   dim batch = 4;      // sequences of a step, taken in turn
-  double rate = 0.5;  // falls along a cosine
+  double rate = 0.02;  // falls along a cosine
   bool bf16 = true;   // as TrainChoice
 };
 

@@ -49,7 +49,7 @@ const Method spinquant_method{
             {.name = "steps", .default_value = "100", .help = "of learning", .choices = {}, .low = 0, .high = 100000},
             {.name = "batch", .default_value = "4", .help = "samples of a step", .choices = {}, .low = 1, .high = 64},
             {.name = "rate",
-             .default_value = "0.5",
+             .default_value = "0.02",
              .help = "of the first step; falls along a cosine",
              .choices = {},
              .low = 0,

@@ -6,6 +6,7 @@
 #include "kernels/rows.h"
 #include "model/backward/block_impl.h"
 #include "model/forward_layers.h"
+#include "ops/act/act_rows.h"
 #include "ops/gate_backward.h"
 #include "ops/kv/hadamard.h"
 #include "ops/parts.h"
@@ -65,6 +66,15 @@ void BlockBackward::Impl::forward(dim l, float* hidden, std::span<const dim> seq
   run.run(layer, hidden, at->lengths, &at->tape);
 }
 
+// What the matrix was multiplied with: the inputs as they were rounded.
+const float* BlockBackward::Impl::multiplied(const Linear& of, const Tape::Record& x, const Gradient& wanted) {
+  const ActPlan* act = net.act ? net.act : of.act;
+  if (!act || !act->on() || !wanted.weight || of.low_rank) return x.rows();
+  float* out = reserve(rounded, n * x.cols);
+  round_act_rows(*act, of.act_scale, x.rows(), n, x.cols, out);
+  return out;
+}
+
 void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const float* dy, float* dx, bool add,
                                  Gradient wanted) {
   PITH_CHECK(x.filled == n);
@@ -73,7 +83,7 @@ void BlockBackward::Impl::linear(const Linear& of, const Tape::Record& x, const 
                 "let the method that turns them come last");
   if (of.inner) return factored_linear(of, x.rows(), dy, dx, add, wanted);
   linear_backward({.weight = of.weight,
-                   .x = x.rows(),
+                   .x = multiplied(of, x, wanted),
                    .dy = dy,
                    .n = n,
                    .dx = dx,

@@ -36,6 +36,7 @@ struct BlockBackward::Impl {
   void from_scores(const float* raw, float* gradient, dim heads, const Norm& norm, Gradient wanted);
   void norm_into(const Norm& norm, const float* x, const float* dy, float* dx, bool add, Gradient wanted);
   void linear(const Linear& linear, const Tape::Record& x, const float* dy, float* dx, bool add, Gradient wanted);
+  const float* multiplied(const Linear& linear, const Tape::Record& x, const Gradient& wanted);
   // Of a factored matrix: what its inner factor gives is made again.
   void factored_linear(const Linear& linear, const float* x, const float* dy, float* dx, bool add, Gradient wanted);
   void each_head_norm(const NormRowsBackward& all, dim heads);
@@ -55,7 +56,7 @@ struct BlockBackward::Impl {
   LinearBackwardWorkspace linear_workspace;
   LinearWorkspace inner_workspace;
   std::vector<NormScale> norm_scratch;
-  Buffer branch, dffn, dattn, dactive, dgate, dup, q, k, v, dq, dk, dv, dattended, dqkv, heads, dhead, inner;
+  Buffer branch, dffn, dattn, dactive, dgate, dup, q, k, v, dq, dk, dv, dattended, dqkv, heads, dhead, inner, rounded;
 };
 
 }  // namespace pith
