@@ -157,7 +157,7 @@ TEST(BasisTraining, TheModelStays) {
     const Model model = Model::open(model_of(family).write(temp.path / "in"));
     const auto tokens = some_tokens(model.config().vocab, 3, 9);
     const LearnedBasis learned =
-        learn_basis(model, tokens, {.inputs = ActSpec("int4"), .steps = 5, .batch = 2, .bf16 = false});
+        learn_basis(model, tokens, {.inputs = ActSpec("int4"), .steps = 5, .batch = 2, .rate = 5, .bf16 = false});
     EXPECT_EQ(learned.losses.size(), 5u);
     EXPECT_GT(apart(*learned.rotation.basis, drawn(model.config().hidden, 0)), 1e-4);
     expect_same(logits_of(model), logits_of(rotated_model(model, learned.rotation)), family, 1e-4);
