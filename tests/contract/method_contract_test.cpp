@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include "compress/method.h"
@@ -165,6 +166,9 @@ TEST(Methods, HaveNamesFamiliesAndDefaultsThatTheirOptionsAllow) {
     EXPECT_FALSE(m->summary.empty());
     EXPECT_FALSE(m->paper.empty());
     std::vector<std::string> given;
+    std::set<std::string_view> names;
+    for (const OptionSpec& spec : m->options)
+      EXPECT_TRUE(names.insert(spec.name).second) << m->name << ' ' << spec.name;
     for (const OptionSpec& spec : m->options) given.push_back(fmt::format("{}={}", spec.name, spec.default_value));
     EXPECT_NO_THROW(Options(m->name, m->options, given)) << m->name;
   }

@@ -15,7 +15,7 @@ Model spinquant_reshape(const ReshapeTask& task, const Options& options) {
                                         .heads = options.text("heads") == "true",
                                         .down = spinquant_down(options)},
                               .inputs = ActSpec(options.text("inputs")),
-                              .steps = dim(options.number("steps")),
+                              .steps = dim(options.number("iterations")),
                               .batch = dim(options.number("batch")),
                               .rate = options.number("rate")};
   return rotated_model(task.model, learn_basis(task.model, task.tokens().sequences, choice, task.progress).rotation);
@@ -46,7 +46,12 @@ const Method spinquant_method{
              .choices = {},
              .low = 0,
              .high = 1e9},
-            {.name = "steps", .default_value = "100", .help = "of learning", .choices = {}, .low = 0, .high = 100000},
+            {.name = "iterations",
+             .default_value = "100",
+             .help = "steps of learning",
+             .choices = {},
+             .low = 0,
+             .high = 100000},
             {.name = "batch", .default_value = "4", .help = "samples of a step", .choices = {}, .low = 1, .high = 64},
             {.name = "rate",
              .default_value = "0.02",
