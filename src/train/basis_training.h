@@ -14,9 +14,9 @@ struct BasisChoice {
   RotationChoice start = {};  // what it begins with
   ActSpec inputs = {};        // how linear layers round their inputs meanwhile; weights stay as they are
   dim steps = 100;
-  dim batch = 4;      // sequences of a step, taken in turn
+  dim batch = 4;       // sequences of a step, taken in turn
   double rate = 0.02;  // falls along a cosine
-  bool bf16 = true;   // as TrainChoice
+  bool bf16 = true;    // as TrainChoice
 };
 
 struct LearnedBasis {
