@@ -1,24 +1,14 @@
 // QuaRot: before anything else the model is turned into a basis in which neither weights nor inputs have elements that
 // stand out; then weights are rounded, by this method or by the one that follows.
 #include "compress/quantize/range_options.h"
-#include "core/error.h"
-#include "model/rotate.h"
+#include "compress/quantize/rotation_options.h"
 
 namespace pith {
 
 namespace {
 
-bool quarot_down(const Options& options) { return options.text("down") == "true"; }
-
 Model quarot_reshape(const ReshapeTask& task, const Options& options) {
-  return rotated_model(task.model, {.seed = std::uint64_t(options.number("rotation-seed")),
-                                    .heads = options.text("heads") == "true",
-                                    .down = quarot_down(options)});
-}
-
-void quarot_layer(const LayerTask& task, const Options& options) {
-  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
-  round_to_nearest(task, range_search(options));
+  return rotated_model(task.model, rotation_choice(options));
 }
 
 }  // namespace
@@ -50,9 +40,9 @@ const Method quarot_method{
                      "output runs wherever the family does",
              .choices = {"true", "false"}},
         },
-    .layer = quarot_layer,
+    .layer = round_by_ranges,
     .reshape = quarot_reshape,
-    .ours_alone = quarot_down,
+    .ours_alone = turns_down,
 };
 
 }  // namespace pith

@@ -1,5 +1,7 @@
 #include "compress/quantize/range_options.h"
 
+#include "core/error.h"
+
 namespace pith {
 
 OptionSpec range_option() {
@@ -40,6 +42,11 @@ void round_to_nearest(const LayerTask& task, const RangeSearch& search) {
   for (dim row = 0; row < task.rows; ++row)
     task.format->encode(*task.format, task.source + row * task.cols, task.importance, task.cols, search,
                         task.out + row * bytes_per_row);
+}
+
+void round_by_ranges(const LayerTask& task, const Options& options) {
+  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
+  round_to_nearest(task, range_search(options));
 }
 
 }  // namespace pith

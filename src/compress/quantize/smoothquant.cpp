@@ -72,11 +72,6 @@ std::vector<float> smoothquant_scale(std::span<const ScaledMatrix> matrices, con
   return best;
 }
 
-void smoothquant_layer(const LayerTask& task, const Options& options) {
-  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
-  round_to_nearest(task, range_search(options));
-}
-
 }  // namespace
 
 ColumnPeaks column_peaks(std::span<const ScaledMatrix> matrices) {
@@ -154,7 +149,7 @@ const Method smoothquant_method{
              .choices = {"norm", "all"}},
         },
     .needs = Needs::moments,
-    .layer = smoothquant_layer,
+    .layer = round_by_ranges,
     .scale = smoothquant_scale,
 };
 

@@ -1,29 +1,20 @@
 // SpinQuant: QuaRot's bases, learned by the loss of the model with rounded inputs; then weights are rounded, by this
 // method or by the one that follows.
 #include "compress/quantize/range_options.h"
-#include "core/error.h"
+#include "compress/quantize/rotation_options.h"
 #include "train/basis_training.h"
 
 namespace pith {
 
 namespace {
 
-bool spinquant_down(const Options& options) { return options.text("down") == "true"; }
-
 Model spinquant_reshape(const ReshapeTask& task, const Options& options) {
-  const BasisChoice choice = {.start = {.seed = std::uint64_t(options.number("rotation-seed")),
-                                        .heads = options.text("heads") == "true",
-                                        .down = spinquant_down(options)},
+  const BasisChoice choice = {.start = rotation_choice(options),
                               .inputs = ActSpec(options.text("inputs")),
                               .steps = dim(options.number("iterations")),
                               .batch = dim(options.number("batch")),
                               .rate = options.number("rate")};
   return rotated_model(task.model, learn_basis(task.model, task.tokens().sequences, choice, task.progress).rotation);
-}
-
-void spinquant_layer(const LayerTask& task, const Options& options) {
-  PITH_CHECK(task.source && task.format && task.out && fits(*task.format, task.cols));
-  round_to_nearest(task, range_search(options));
 }
 
 }  // namespace
@@ -74,9 +65,9 @@ const Method spinquant_method{
              .choices = {"true", "false"}},
         },
     .needs = Needs::text,
-    .layer = spinquant_layer,
+    .layer = round_by_ranges,
     .reshape = spinquant_reshape,
-    .ours_alone = spinquant_down,
+    .ours_alone = turns_down,
 };
 
 }  // namespace pith
